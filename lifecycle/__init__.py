@@ -1,0 +1,1 @@
+"""Decisions: the only code that can change a bucket."""

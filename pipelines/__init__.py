@@ -1,0 +1,1 @@
+"""Facts: reads clouds, writes the lake, deletes nothing."""

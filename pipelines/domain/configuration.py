@@ -1,0 +1,156 @@
+"""What `moraine.yaml` may say. Frozen; unknown keys are refused. Both programs read this one form."""
+
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
+
+from pipelines.domain.durations import Duration, parse_duration
+from pipelines.domain.yaml_text import parse_yaml
+
+SourceKind = Literal["aws-cur2", "focus", "s3-inventory", "mlflow"]
+PLANNED_KINDS = frozenset(
+    {
+        "aws-cur",
+        "gcp-billing",
+        "gcs-inventory",
+        "bucket-listing",
+        "s3-access-log",
+        "gcs-usage-log",
+        "cloudtrail-s3",
+    }
+)
+SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Engine(_Frozen):
+    """How much of this machine DuckDB may use."""
+
+    memory_limit: str = Field(default="4GB", pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")
+    """DuckDB's memory limit; work above it spills to `temp_directory`."""
+    threads: Annotated[int, Field(ge=1, le=1024)] = 2
+    """Threads of one query."""
+    temp_directory: str = "var/tmp"
+    """Where downloads and spilled data go; relative to the file."""
+
+
+class Source(_Frozen):
+    """One place that a provider delivers to."""
+
+    name: str = Field(pattern=SAFE_NAME)
+    """A name of your own; it becomes a folder of the lake."""
+    kind: SourceKind
+    """What is delivered there."""
+    uri: str = Field(min_length=1)
+    """Where: `s3://`, `gs://`, `file:`, a path, or `http://` for a registry."""
+    bucket: str | None = None
+    """For inventories: the bucket that is listed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_is_known(cls, data: object) -> object:
+        kind = data.get("kind") if isinstance(data, dict) else None
+        if isinstance(kind, str) and kind in PLANNED_KINDS:
+            raise ValueError(f"kind {kind!r} is not read by this version; it reads {', '.join(_kinds())}")
+        return data
+
+    @model_validator(mode="after")
+    def _inventory_names_its_bucket(self) -> "Source":
+        if self.kind == "s3-inventory" and not self.bucket:
+            raise ValueError(
+                f"source {self.name!r} is an inventory: say which bucket it lists with 'bucket: …'"
+            )
+        return self
+
+
+class Endpoint(_Frozen):
+    """A store that speaks S3 elsewhere than at AWS."""
+
+    match: str
+    """Pattern over `s3://bucket`, such as `s3://train*`."""
+    endpoint_url: str = Field(pattern=r"^https?://")
+    """Where that store answers."""
+    region: str = "us-east-1"
+    """The region to sign for."""
+
+
+class PrefixOwner(_Frozen):
+    """Everything below a prefix belongs to a team."""
+
+    match: str = Field(pattern=r"^(s3|gs)://[^/]+/")
+    """`s3://bucket/prefix/`; the longest match wins."""
+    team: str = Field(min_length=1)
+    """Whose it is."""
+
+
+class Teams(_Frozen):
+    """Who owns which dollars."""
+
+    by_prefix: tuple[PrefixOwner, ...] = ()
+    """Owners by where objects are."""
+    by_tag: str | None = None
+    """The cost-allocation tag that names a team on bill rows."""
+
+
+class Gates(_Frozen):
+    """What the numbers must satisfy before they are published."""
+
+    max_inventory_age: Duration = Field(default=parse_duration("48h"))
+    """The newest inventory of a bucket may be this old at the end of the run's day."""
+    max_residual_share: Annotated[Decimal, Field(gt=0, lt=1)] = Decimal("0.02")
+    """Share of a bucket's storage bill that its inventory may leave unexplained."""
+
+
+class Configuration(_Frozen):
+    """The whole of `moraine.yaml`."""
+
+    lake: str = Field(min_length=1)
+    """A directory or `s3://bucket/prefix`: where everything Moraine knows is kept."""
+    engine: Engine = Engine()
+    """DuckDB's share of the machine."""
+    sources: tuple[Source, ...] = Field(min_length=1)
+    """What to read."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """S3-compatible stores, by bucket."""
+    teams: Teams = Teams()
+    """Owners."""
+    gates: Gates = Gates()
+    """Tolerances of the checks."""
+    policies: str = "lifecycle/policies"
+    """Directory of retention policies, one YAML each."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Configuration":
+        names = [source.name for source in self.sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources are called {twice[0]!r}; give each its own name")
+        return self
+
+
+def parse_configuration(text: str, *, origin: str) -> Configuration:
+    """Return `moraine.yaml` as values.
+
+    Raises:
+        Terminal: with the line and the fix.
+    """
+    return parse_yaml(text, Configuration, origin=origin)
+
+
+def endpoint_for(bucket_uri: str, endpoints: tuple[Endpoint, ...]) -> Endpoint | None:
+    """Return the first endpoint whose pattern matches `s3://bucket`, or None for the provider's own."""
+    return next((endpoint for endpoint in endpoints if fnmatchcase(bucket_uri, endpoint.match)), None)
+
+
+def parse_bytes(text: str) -> int:
+    """Return `500TiB` or `4GB` as bytes."""
+    return int(ByteSize._validate(text, None))  # type: ignore[arg-type]  # noqa: SLF001
+
+
+def _kinds() -> tuple[str, ...]:
+    return ("aws-cur2", "focus", "s3-inventory", "mlflow")

@@ -1,0 +1,81 @@
+"""A published snapshot of the warehouse, and the results of its checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+POINTER = "published/current.json"
+"""Key of the file in the lake that names the snapshot in force."""
+
+
+def snapshot_key(snapshot_id: str, name: str) -> str:
+    """Return the key of one file of a snapshot, relative to the lake."""
+    return f"published/{snapshot_id}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check: what was expected, what was seen, and why it matters."""
+
+    check_id: str
+    table_name: str
+    level: str
+    """`block` or `warn`."""
+    passed: bool
+    observed: str
+    expected: str
+    reason: str
+    scope: str = ""
+    """The bucket the check speaks for, where it speaks for one only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An immutable, published state: its id, its day, and where it is in the lake."""
+
+    snapshot_id: str
+    as_of: date
+    published_at: datetime
+    warehouse: str
+    """Key of the DuckDB file, relative to the lake."""
+    code_version: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return plain values for a JSON file."""
+        return {
+            "snapshot_id": self.snapshot_id,
+            "as_of": self.as_of.isoformat(),
+            "published_at": self.published_at.isoformat(),
+            "warehouse": self.warehouse,
+            "code_version": self.code_version,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, str]) -> "Snapshot":
+        """Read what `to_json` wrote; further values are left alone."""
+        return cls(
+            values["snapshot_id"],
+            date.fromisoformat(values["as_of"]),
+            datetime.fromisoformat(values["published_at"]),
+            values["warehouse"],
+            values["code_version"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BuildMeta:
+    """Which build a warehouse came from."""
+
+    build_id: str
+    """Hash of deliveries, settings and code: the same inputs give the same id."""
+    as_of: date
+    code_version: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return plain values for a JSON file."""
+        return {"build_id": self.build_id, "as_of": self.as_of.isoformat(), "code_version": self.code_version}
+
+    @classmethod
+    def from_json(cls, values: dict[str, str]) -> "BuildMeta":
+        """Read what `to_json` wrote."""
+        return cls(values["build_id"], date.fromisoformat(values["as_of"]), values["code_version"])

@@ -1,0 +1,113 @@
+"""YAML text into typed values, or one clear message that names the line.
+
+Duplicate and unknown keys are refused: a typing error in a retention policy must never widen it silently.
+"""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from pipelines.errors import Terminal
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse_yaml(text: str, model: type[Model], *, origin: str) -> Model:
+    """Return `text` as a `model`; `origin` names the file in messages.
+
+    Raises:
+        Terminal: not YAML, a duplicate or unknown key, a missing or impossible value.
+    """
+    document = _load(text, origin)
+    if not isinstance(document, dict):
+        raise Terminal(
+            "the file holds no settings"
+            if document is None
+            else "the file is not a mapping of names to values",
+            where=origin,
+            fix=f"Write 'name: value' lines; the names are {_names(model)}.",
+        )
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise _explain(error, document, model, origin) from None
+
+
+def _load(text: str, origin: str) -> object:
+    try:
+        return YAML(typ="rt").load(text)
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = str(error.problem).split(" with value")[0]
+        raise Terminal(problem, where=f"{origin}, line {line}", fix="Keep one of the two.") from None
+    except YAMLError as error:
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        where = f"{origin}, line {mark.line + 1}" if mark else origin
+        problem = error.problem if isinstance(error, MarkedYAMLError) else "not readable"
+        raise Terminal(
+            f"not valid YAML: {problem}", where=where, fix="Mend the indentation or quoting there."
+        ) from None
+
+
+def _explain(error: ValidationError, document: object, model: type[BaseModel], origin: str) -> Terminal:
+    first = error.errors()[0]
+    path = [part for part in first["loc"] if not _is_union_tag(part, first["loc"])]
+    spelled = ".".join(str(part) for part in path) or "(file)"
+    where = f"{origin}, line {_line_of(document, path)}, {spelled}"
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, n=1)
+        fix = f"Did you mean {near[0]!r}?" if near else f"Known names here: {', '.join(sorted(known))}."
+        return Terminal(f"unknown key {path[-1]!r}", where=where, fix=fix)
+    if first["type"] == "missing":
+        return Terminal(f"{path[-1]!r} is missing", where=where, fix=f"Add '{path[-1]}: …' there.")
+    message = first["msg"].removeprefix("Value error, ")
+    return Terminal(f"{spelled}: {message}", where=where, fix="Correct the value on that line.")
+
+
+def _is_union_tag(part: object, loc: Sequence[object]) -> bool:
+    # Pydantic names the branch of a union inside the path; people never wrote it.
+    return isinstance(part, str) and part.startswith(("function-", "tagged-", "literal[")) and len(loc) > 1
+
+
+def _line_of(document: Any, path: Sequence[int | str]) -> int:  # noqa: ANN401  (ruamel's nodes are untyped)
+    node, line = document, 1
+    for part in path:
+        try:
+            line = (node.lc.item(part) if isinstance(part, int) else node.lc.key(part))[0] + 1
+            node = node[part]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+    return line
+
+
+def _fields_at(model: object, path: Sequence[int | str]) -> list[str]:
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = (
+            model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        )
+        if field is None:
+            return []
+        model = _model_inside(field.annotation)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _model_inside(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        inside = _model_inside(argument)
+        if inside is not None:
+            return inside
+    return None
+
+
+def _names(model: type[BaseModel]) -> str:
+    return ", ".join(sorted(model.model_fields))

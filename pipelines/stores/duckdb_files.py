@@ -1,0 +1,52 @@
+"""Lets DuckDB read `s3://` files of a store by fetching them, so that no extension has to be installed."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import fsspec
+
+Locate = Callable[[str], Path]
+"""From `bucket/key` to a local file with that content."""
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FetchedFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]  (fsspec ships no types)
+    """A file system for `register_filesystem`; a file is fetched when a query first opens it."""
+
+    protocol = "s3"
+    # fsspec remembers instances by their arguments; two lakes must not share one.
+    cachable = False
+
+    def __init__(self, locate: Locate) -> None:
+        super().__init__()
+        self._locate = locate
+        self._fetched: dict[str, Path] = {}
+
+    def _open(self, path: str, mode: str = "rb", **_: object) -> BinaryIO:  # noqa: ARG002  (fsspec's signature)
+        return self._path(path).open("rb")
+
+    def info(self, path: str, **_: object) -> dict[str, object]:
+        """Return the size, which DuckDB reads before the file."""
+        return {"name": path, "type": "file", "size": self._path(path).stat().st_size}
+
+    def exists(self, path: str, **_: object) -> bool:  # noqa: ARG002  (a view names files that were uploaded)
+        """Tell DuckDB that the file is there; opening it says otherwise."""
+        return True
+
+    def glob(self, path: str, **_: object) -> list[str]:
+        """Return the path itself: views name single files."""
+        return [path]
+
+    def modified(self, path: str) -> datetime:  # noqa: ARG002  (a snapshot's files never change)
+        """Return a constant."""
+        return _NEVER
+
+    def _path(self, uri: str) -> Path:
+        # DuckDB names a file with its scheme in some calls and without it in others.
+        path = uri.removeprefix("s3://")
+        if path not in self._fetched:
+            self._fetched[path] = self._locate(path)
+        return self._fetched[path]
