@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-CUMULATIVE_TABLES = frozenset({"aws_cur2", "focus"})
-"""Each delivery of these holds its whole billing period: a newer one replaces it, never adds to it."""
+ASKED_TABLES = frozenset({"s3_uploads", "mlflow_versions"})
+"""Nobody delivers these: a service is asked, and answers with how things are now."""
 
 LATE_BY = timedelta(hours=24)
 """A provider finishes a day's data up to 24 hours after the day ends (AWS Data Exports, GCS Insights)."""
@@ -69,21 +69,27 @@ class Landed:
 def in_force(landed: Iterable[Landed], as_of: date) -> list[Landed]:
     """Return the deliveries that count on `as_of`: per source and scope the newest one delivered in time.
 
-    A night can be run again later: what arrived more than `LATE_BY` after the day is not seen by it.
+    A night can be run again later: what arrived more than `LATE_BY` after the day is not seen by it. What is
+    asked of a service has no history, so a night that never asked takes the first answer after it.
     """
-    closes_at = datetime.combine(as_of, datetime.min.time()) + timedelta(days=1) + LATE_BY
-    newest: dict[tuple[str, str, str], Landed] = {}
-    for entry in landed:
+    ordered = sorted(landed, key=_order)
+    closes_at = _closes_at(as_of)
+    chosen: dict[tuple[str, str, str], Landed] = {}
+    for entry in ordered:
         key = (entry.source, entry.table, entry.scope)
-        if entry.delivered_at < closes_at and (key not in newest or _order(newest[key]) < _order(entry)):
-            newest[key] = entry
-    return sorted(newest.values(), key=lambda entry: (entry.table, entry.source, entry.scope))
+        if entry.delivered_at < closes_at or (entry.table in ASKED_TABLES and key not in chosen):
+            chosen[key] = entry
+    return sorted(chosen.values(), key=lambda entry: (entry.table, entry.source, entry.scope))
 
 
 def in_history(landed: Sequence[Landed], as_of: date) -> list[Landed]:
     """Return every delivery that had arrived on `as_of`, oldest first: past inventories explain past days."""
-    closes_at = datetime.combine(as_of, datetime.min.time()) + timedelta(days=1) + LATE_BY
+    closes_at = _closes_at(as_of)
     return sorted((entry for entry in landed if entry.delivered_at < closes_at), key=_order)
+
+
+def _closes_at(as_of: date) -> datetime:
+    return datetime.combine(as_of, datetime.min.time()) + timedelta(days=1) + LATE_BY
 
 
 def _order(entry: Landed) -> tuple[datetime, str]:

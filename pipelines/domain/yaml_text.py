@@ -16,6 +16,15 @@ from pipelines.errors import Terminal
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_PLAIN_WORDS = {
+    "list_type": "Input should be a list",
+    "tuple_type": "Input should be a list",
+    "dict_type": "Input should be 'name: value' pairs",
+    "model_type": "Input should be 'name: value' pairs",
+    "model_attributes_type": "Input should be 'name: value' pairs",
+}
+"""YAML's words for what pydantic tells in Python's."""
+
 
 def parse_yaml(text: str, model: type[Model], *, origin: str) -> Model:
     """Return `text` as a `model`; `origin` names the file in messages.
@@ -52,6 +61,8 @@ def _load(text: str, origin: str) -> object:
         raise Terminal(
             f"not valid YAML: {problem}", where=where, fix="Mend the indentation or quoting there."
         ) from None
+    except RecursionError:
+        raise Terminal("nested too deeply", where=origin, fix="Write what the README shows.") from None
 
 
 def _explain(error: ValidationError, document: object, model: type[BaseModel], origin: str) -> Terminal:
@@ -66,7 +77,7 @@ def _explain(error: ValidationError, document: object, model: type[BaseModel], o
         return Terminal(f"unknown key {path[-1]!r}", where=where, fix=fix)
     if first["type"] == "missing":
         return Terminal(f"{path[-1]!r} is missing", where=where, fix=f"Add '{path[-1]}: …' there.")
-    message = first["msg"].removeprefix("Value error, ")
+    message = _PLAIN_WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     return Terminal(f"{spelled}: {message}", where=where, fix="Correct the value on that line.")
 
 

@@ -1,11 +1,11 @@
 """Lets DuckDB read `s3://` files of a store by fetching them, so that no extension has to be installed."""
 
+import mmap
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
-import fsspec
+from fsspec import AbstractFileSystem  # type: ignore[import-untyped]  # it ships no types
 
 Locate = Callable[[str], Path]
 """From `bucket/key` to a local file with that content."""
@@ -13,7 +13,7 @@ Locate = Callable[[str], Path]
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class FetchedFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]  (fsspec ships no types)
+class FetchedFiles(AbstractFileSystem):  # type: ignore[misc]  # see the import
     """A file system for `register_filesystem`; a file is fetched when a query first opens it."""
 
     protocol = "s3"
@@ -25,8 +25,10 @@ class FetchedFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]  (fsspec sh
         self._locate = locate
         self._fetched: dict[str, Path] = {}
 
-    def _open(self, path: str, mode: str = "rb", **_: object) -> BinaryIO:  # noqa: ARG002  (fsspec's signature)
-        return self._path(path).open("rb")
+    def _open(self, path: str, mode: str = "rb", **_: object) -> mmap.mmap:  # noqa: ARG002  (fsspec's signature)
+        # DuckDB never closes what it opened here; a map ends quietly with its last reader.
+        with self._path(path).open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def info(self, path: str, **_: object) -> dict[str, object]:
         """Return the size, which DuckDB reads before the file."""

@@ -1,0 +1,102 @@
+"""Where a source's deliveries are, opened."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.domain.configuration import Endpoint, Source
+from pipelines.domain.deliveries import Delivery
+from pipelines.domain.uris import BucketUri, HttpUri, LocalUri, Uri, parse_uri
+from pipelines.errors import NotFound, Terminal
+from pipelines.stores import Blob, LocalStore, Store, open_store
+
+MEMORY_LIMIT = "1GB"
+"""What reading one file may take of memory; rows are streamed, so more does not make it faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One source, ready to be read."""
+
+    source: Source
+    uri: Uri
+    store: Store | None
+    """The whole bucket for `s3://`, the directory for files, None for a service."""
+    prefix: str
+    """Where in the store the deliveries start: empty or ending with `/`, or one file."""
+    scratch: Path
+    endpoints: tuple[Endpoint, ...] = ()
+    memory_limit: str = MEMORY_LIMIT
+    token: str | None = field(default=None, repr=False)
+    """What a registry wants to see before it answers; never shown."""
+
+    @property
+    def files(self) -> Store:
+        """The store.
+
+        Raises:
+            Terminal: the source is a service, and this kind reads files only.
+        """
+        if self.store is None:
+            raise Terminal(
+                f"a source of kind {self.source.kind} is read from files, not from a service",
+                where=f"source {self.source.name}, {self.uri}",
+                fix="Write s3://bucket/prefix or a path as its uri.",
+            )
+        return self.store
+
+    def blobs(self) -> list[Blob]:
+        """Return every file of the place, in key order."""
+        return list(self.files.list(self.prefix))
+
+    def where(self, key: str) -> str:
+        """Return a key as people find it again."""
+        return f"{self.files.uri}/{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a place holds."""
+
+    deliveries: tuple[Delivery, ...] = ()
+    """Complete deliveries, oldest first."""
+    warnings: tuple[str, ...] = ()
+    """What could not be looked at, though the rest could."""
+
+
+def open_place(
+    source: Source,
+    base: Path,
+    endpoints: tuple[Endpoint, ...],
+    scratch: Path,
+    *,
+    memory_limit: str = MEMORY_LIMIT,
+    token: str | None = None,
+) -> Place:
+    """Return the place of a source; relative paths start at `base`, `token` opens a registry.
+
+    Raises:
+        NotFound: there is no such directory.
+        Terminal: the uri is of a kind that is not read.
+    """
+    uri = parse_uri(source.uri, base=base)
+    store, prefix = _opened(uri, endpoints, source)
+    return Place(source, uri, store, prefix, scratch, endpoints, memory_limit, token)
+
+
+def _opened(uri: Uri, endpoints: tuple[Endpoint, ...], source: Source) -> tuple[Store | None, str]:
+    match uri:
+        case HttpUri():
+            return None, ""
+        case LocalUri(path=path) if path.is_file():
+            return LocalStore(path.parent), path.name
+        case LocalUri(path=path) if path.is_dir():
+            return LocalStore(path), ""
+        case LocalUri(path=path):
+            raise NotFound(
+                "there is no such directory",
+                where=f"source {source.name}, {path}",
+                fix="Correct its uri in moraine.yaml; relative paths start at that file.",
+            )
+        case BucketUri(key=key):
+            prefix = key if not key or key.endswith("/") else key + "/"
+            return open_store(uri.root, endpoints), prefix

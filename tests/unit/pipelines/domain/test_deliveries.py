@@ -1,0 +1,65 @@
+"""Which deliveries count on a day."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+from pipelines.domain.deliveries import Landed, in_force, in_history
+
+AS_OF = date(2026, 11, 19)
+
+
+def landed(delivered: str, delivery_id: str = "a", **changes: str) -> Landed:
+    """Return a delivery that arrived at a moment."""
+    plain = Landed(
+        source="bill",
+        kind="aws-cur2",
+        table="aws_cur2",
+        delivery_id=delivery_id,
+        delivered_at=datetime.fromisoformat(delivered),
+        scope="2026-11",
+        checksum="c",
+        row_count=1,
+        byte_count=1,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def test_the_newest_of_a_scope_is_in_force_in_any_order() -> None:
+    older, newer = landed("2026-11-18", "z"), landed("2026-11-19", "a")
+    assert in_force([older, newer], AS_OF) == [newer] == in_force([newer, older], AS_OF)
+
+
+def test_scopes_tables_and_sources_stand_beside_one_another() -> None:
+    entries = [
+        landed("2026-11-18"),
+        landed("2026-11-18", scope="2026-10"),
+        landed("2026-11-18", source="other"),
+        landed("2026-11-18", table="focus"),
+    ]
+    assert len(in_force(entries, AS_OF)) == 4
+
+
+def test_a_night_that_is_run_again_does_not_see_what_came_later() -> None:
+    in_time, too_late = landed("2026-11-20T23:59:59", "a"), landed("2026-11-21T00:00:00", "b")
+    assert in_force([in_time, too_late], AS_OF) == [in_time]
+    assert in_force([too_late], AS_OF) == []
+    assert in_history([too_late, in_time], AS_OF) == [in_time]
+
+
+def test_two_of_one_moment_are_ordered_by_their_ids() -> None:
+    first, second = landed("2026-11-19", "a"), landed("2026-11-19", "b")
+    assert in_force([second, first], AS_OF) == [second]
+    assert in_history([second, first], AS_OF) == [first, second]
+
+
+def test_history_keeps_what_was_replaced() -> None:
+    older, newer = landed("2026-11-18"), landed("2026-11-19")
+    assert in_history([newer, older], AS_OF) == [older, newer]
+
+
+def test_a_service_is_asked_now_so_an_old_night_takes_the_first_answer_after_it() -> None:
+    asked = {"table": "mlflow_versions", "scope": "models"}
+    first, second = landed("2026-11-25", "a", **asked), landed("2026-11-26", "b", **asked)
+    assert in_force([second, first], AS_OF) == [first]
+    in_time = landed("2026-11-20", "c", **asked)
+    assert in_force([second, in_time, first], AS_OF) == [in_time]

@@ -1,0 +1,62 @@
+"""YAML into values, whatever the text."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.domain.yaml_text import parse_yaml
+from pipelines.errors import Terminal
+
+
+class Inner(BaseModel):
+    """Something inside."""
+
+    model_config = ConfigDict(extra="forbid")
+    days: int = 0
+
+
+class Document(BaseModel):
+    """A whole file."""
+
+    model_config = ConfigDict(extra="forbid")
+    title: str
+    inner: Inner = Inner()
+    many: tuple[Inner, ...] = ()
+
+
+def test_a_whole_file_is_read() -> None:
+    text = "title: x\ninner: {days: 3}\nmany:\n  - {days: 1}\n"
+    document = parse_yaml(text, Document, origin="f")
+    assert (document.title, document.inner.days, document.many[0].days) == ("x", 3, 1)
+
+
+@pytest.mark.parametrize(
+    "text, where, said",
+    [
+        ("title: x\ntitle: y\n", "f, line 2", 'duplicate key "title"'),
+        ("title: x\ninner:\n  days: 1\n  days: 2\n", "f, line 4", 'duplicate key "days"'),
+        ("title: x\ninner:\n  day: 1\n", "f, line 3, inner.day", "Did you mean 'days'"),
+        ("title: x\nmany:\n  - days: 1\n  - days: soon\n", "f, line 4, many.1.days", "valid integer"),
+        ("title: x\nmany: {days: 1}\n", "f, line 2, many", "should be a list"),
+        ("title: x\ninner: [1]\n", "f, line 2, inner", "'name: value' pairs"),
+        ("inner: {days: 1}\n", "title", "'title' is missing"),
+        ("title: x\n\tinner: 1\n", "f, line 2", "not valid YAML"),
+        ("[" * 1000, "f", "nested too deeply"),
+        ("", "f", "the file holds no settings"),
+        ("- x\n", "f", "not a mapping"),
+    ],
+)
+def test_a_mistake_is_one_message_that_names_the_line(text: str, where: str, said: str) -> None:
+    with pytest.raises(Terminal) as caught:
+        parse_yaml(text, Document, origin="f")
+    assert where in caught.value.where
+    assert said in str(caught.value)
+
+
+@given(st.text(alphabet=st.sampled_from("title:inrday -[]{}&*!?|>\n\t'\"#1"), max_size=40))
+def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
+    with suppress(Terminal):
+        assert parse_yaml(text, Document, origin="f").title is not None
