@@ -1,0 +1,49 @@
+"""How many bytes lay in a bucket for how long: what a storage meter counts."""
+
+from calendar import monthrange
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+from pipelines.demo.company import Company
+from pipelines.demo.objects import part_times
+
+_DAY_SECONDS = 86_400
+
+
+def byte_seconds(company: Company, bucket: str, storage_class: str) -> dict[date, int]:
+    """Return bytes times seconds of each billed day.
+
+    Every version counts from its first second on, and so does every part of an open upload.
+    """
+    begun: dict[date, list[tuple[int, datetime]]] = defaultdict(list)
+    for size_bytes, since in _stored(company, bucket, storage_class):
+        begun[since.date()].append((size_bytes, since))
+    whole_day_bytes = sum(size for day in begun if day < company.days[0] for size, _ in begun[day])
+    counted = {}
+    for day in company.days:
+        first_day = sum(size * _seconds_left(since) for size, since in begun[day])
+        counted[day] = whole_day_bytes * _DAY_SECONDS + first_day
+        whole_day_bytes += sum(size for size, _ in begun[day])
+    return counted
+
+
+def gb_months(seconds: int, day: date) -> Decimal:
+    """Return byte-seconds of a day in the unit of the bill: 2^30 bytes for all hours of that month."""
+    hours = 24 * monthrange(day.year, day.month)[1]
+    return Decimal(seconds) / (3600 * 2**30 * hours)
+
+
+def _stored(company: Company, bucket: str, storage_class: str) -> Iterator[tuple[int, datetime]]:
+    for item in company.objects_of(bucket):
+        if item.storage_class == storage_class:
+            yield item.size_bytes, item.modified_at
+    for upload in company.uploads:
+        if upload.bucket == bucket and storage_class == "STANDARD":
+            yield from zip(upload.part_sizes, part_times(upload), strict=True)
+
+
+def _seconds_left(since: datetime) -> int:
+    midnight = datetime.combine(since.date(), time()) + timedelta(days=1)
+    return int((midnight - since).total_seconds())
