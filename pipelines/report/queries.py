@@ -1,0 +1,198 @@
+"""The report's questions to the published marts. `$1` is the day; a month is the 30 days up to it."""
+
+TOP = 100
+"""Rows of the lists that grow with a company: prefixes and runs, dearest first."""
+
+SNAPSHOT = "select snapshot_id, as_of, published_at, code_version from reference.snapshot"
+
+CHECKS = """
+select
+    check_id,
+    case
+        when passed and starts_with(observed, 'skipped') then 'skipped'
+        when passed then 'passed'
+        when level = 'warn' then 'warned'
+        else 'failed'
+    end as outcome,
+    count(*),
+    coalesce(any_value(observed), '')
+from marts.quality_results
+group by all
+order by outcome, check_id
+"""
+
+CURRENCIES = """
+select currency
+from marts.costs_daily
+where usage_date > $1 - 30 and usage_date <= $1 and currency <> ''
+group by currency
+order by sum(effective_cost) desc, currency
+"""
+
+COSTS_BY = """
+select
+    {column},
+    sum(effective_cost) as cost,
+    sum(effective_cost)::double / nullif(sum(sum(effective_cost)) over (), 0)::double
+from marts.costs_daily
+where usage_date > $1 - 30 and usage_date <= $1
+group by {column}
+order by cost desc, {column}
+"""
+
+COSTS_BY_DAY = """
+select usage_date, sum(effective_cost)
+from marts.costs_daily
+where usage_date > $1 - 60 and usage_date <= $1
+group by usage_date
+order by usage_date
+"""
+
+CHANGES = """
+with
+named as (
+    select
+        coalesce(nullif(service_name, ''), service_code, '') as service,
+        meter,
+        team,
+        usage_date,
+        effective_cost
+    from marts.costs_daily
+    where usage_date > $1 - 28 and usage_date <= $1
+),
+daily as (select service, meter, team, usage_date, sum(effective_cost) as cost from named group by all),
+compared as (
+    select
+        service,
+        meter,
+        team,
+        coalesce(sum(cost) filter (where usage_date = $1 - 7), 0)::decimal(38, 12) as cost_before,
+        coalesce(sum(cost) filter (where usage_date = $1), 0)::decimal(38, 12) as cost
+    from daily
+    group by all
+),
+largest as (
+    select *, cost - cost_before as change
+    from compared
+    where cost <> cost_before
+    order by abs(cost - cost_before) desc, service, meter, team
+    limit 10
+),
+days as (select ($1 - ago::integer)::date as usage_date from range(28) as past(ago))
+select
+    largest.service,
+    largest.meter,
+    largest.team,
+    largest.cost_before,
+    largest.cost,
+    largest.change,
+    list(daily.cost order by days.usage_date)
+from largest
+cross join days
+left outer join daily
+    on
+        largest.service = daily.service
+        and largest.meter = daily.meter
+        and largest.team = daily.team
+        and days.usage_date = daily.usage_date
+group by all
+order by abs(any_value(largest.change)) desc, largest.service, largest.meter, largest.team
+"""
+
+STORAGE = """
+with
+month as (select * from marts.storage_daily where usage_date > $1 - 30 and usage_date <= $1),
+newest as (select bucket, max(usage_date) as last_date from month group by all)
+select
+    month.bucket,
+    month.storage_class,
+    -- A day's GB-months times the days of its month are the GB kept on that day, on average.
+    coalesce(
+        sum(month.gb_month::double * day(last_day(month.usage_date)) * 1073741824)
+            filter (where month.usage_date = newest.last_date),
+        0
+    )::bigint,
+    sum(month.effective_cost) as cost,
+    (sum(month.effective_cost)::double / nullif(sum(month.gb_month), 0)::double)::decimal(18, 6)
+from month
+inner join newest on month.bucket = newest.bucket
+group by month.bucket, month.storage_class
+order by cost desc, month.bucket, month.storage_class
+"""
+
+PREFIXES = f"""
+with
+month as (
+    select * from marts.prefix_costs
+    where usage_date > $1 - 30 and usage_date <= $1 and not is_residual
+),
+newest as (select bucket, max(usage_date) as last_date from month group by all)
+select
+    month.bucket,
+    month.prefix,
+    max(month.team),
+    coalesce(sum(month.size_bytes) filter (where month.usage_date = newest.last_date), 0)::bigint,
+    coalesce(sum(month.object_count) filter (where month.usage_date = newest.last_date), 0)::bigint,
+    sum(month.effective_cost) as cost
+from month
+inner join newest on month.bucket = newest.bucket
+group by month.bucket, month.prefix
+order by cost desc, month.bucket, month.prefix
+limit {TOP}
+"""
+
+CLOSING = """
+with
+prefixes as (
+    select
+        coalesce(sum(effective_cost) filter (where not is_residual), 0) as prefixes,
+        coalesce(sum(effective_cost) filter (where is_residual and meter_group = 'storage'), 0) as storage,
+        coalesce(sum(effective_cost) filter (where is_residual and meter_group <> 'storage'), 0) as other
+    from marts.prefix_costs
+    where usage_date > $1 - 30 and usage_date <= $1
+),
+buckets as (select distinct bucket from marts.prefix_costs),
+bill as (
+    select coalesce(sum(effective_cost), 0) as bill
+    from marts.costs_daily
+    inner join buckets
+        on regexp_replace(costs_daily.resource_id, '^arn:aws[a-z-]*:s3:::', '') = buckets.bucket
+    where
+        costs_daily.service_code = 'AmazonS3'
+        and costs_daily.usage_date > $1 - 30 and costs_daily.usage_date <= $1
+)
+select prefixes, storage, other, bill from prefixes cross join bill
+"""
+
+EGRESS = """
+select path, sum(transferred_gb), sum(effective_cost) as cost
+from marts.egress_daily
+where usage_date > $1 - 30 and usage_date <= $1
+group by path
+order by cost desc, path
+"""
+
+HIDDEN = """
+select bucket, kind, object_count, size_bytes, coalesce(cost_usd_month, 0) as cost, how_to_fix
+from marts.hidden_bytes
+order by cost desc, bucket, kind
+"""
+
+RUNS = f"""
+select
+    bucket, run, framework, team, checkpoint_count, complete_count, size_bytes, stale_bytes,
+    coalesce(waste_usd_month, 0) as waste, reason
+from marts.checkpoint_waste
+order by waste desc, size_bytes desc, bucket, run
+limit {TOP}
+"""
+
+WASTE_TOTAL = """
+select
+    count(*),
+    coalesce(sum(checkpoint_count), 0)::bigint,
+    coalesce(sum(size_bytes), 0)::bigint,
+    coalesce(sum(stale_bytes), 0)::bigint,
+    coalesce(sum(waste_usd_month), 0)::decimal(18, 6)
+from marts.checkpoint_waste
+"""

@@ -1,0 +1,201 @@
+"""What a published snapshot says, as typed rows: the one source of the screen, the JSON and the CSV.
+
+Months are the 30 days up to the snapshot's day, so that all of them are equally long.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TypeVar
+
+import duckdb
+
+from pipelines.report import queries
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFacts:
+    """Which snapshot this is."""
+
+    snapshot_id: str
+    as_of: date
+    published_at: datetime
+    code_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check that failed or was skipped; `count` of them, for one check over all its scopes."""
+
+    check_id: str
+    outcome: str
+    """`passed`, `skipped`, `warned` or `failed`."""
+    count: int
+    observed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Thirty days of cost under one name, and its share of all."""
+
+    name: str
+    cost: Decimal
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DayCost:
+    """All costs of one day."""
+
+    usage_date: date
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One service, meter and team: the day, and the same weekday a week before."""
+
+    service: str
+    meter: str
+    team: str
+    cost_before: Decimal
+    cost: Decimal
+    change: Decimal
+    costs_of_four_weeks: list[Decimal | None]
+    """Day by day up to the snapshot's day; None where nothing was billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a bucket held in one class on its last billed day, and thirty days of its cost."""
+
+    bucket: str
+    storage_class: str
+    size_bytes: int
+    cost: Decimal
+    usd_gb_month: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixCost:
+    """A prefix: its size on its last day, and thirty days of its share of the bill."""
+
+    bucket: str
+    prefix: str
+    team: str
+    size_bytes: int
+    object_count: int
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Thirty days of all buckets' bills, in the parts that add up to them."""
+
+    prefixes: Decimal
+    residual_storage: Decimal
+    """Storage that no inventory explains."""
+    residual_other: Decimal
+    """Requests, transfer and other meters, which the bill gives for whole buckets only."""
+    bill: Decimal
+    """The same buckets in `costs_daily`, summed without any allocation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """Thirty days of data on one path."""
+
+    path: str
+    transferred_gb: Decimal
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Bytes of a bucket that a plain listing does not show."""
+
+    bucket: str
+    kind: str
+    object_count: int
+    size_bytes: int
+    cost_usd_month: Decimal
+    how_to_fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunWaste:
+    """The checkpoints of a training run, and what of them nobody seems to need."""
+
+    bucket: str
+    run: str
+    framework: str
+    team: str
+    checkpoint_count: int
+    complete_count: int
+    size_bytes: int
+    stale_bytes: int
+    waste_usd_month: Decimal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WasteTotal:
+    """All runs together."""
+
+    run_count: int
+    checkpoint_count: int
+    size_bytes: int
+    stale_bytes: int
+    waste_usd_month: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything the report shows."""
+
+    snapshot: SnapshotFacts
+    checks: tuple[Check, ...]
+    currencies: tuple[str, ...]
+    costs_by_layer: tuple[Cost, ...]
+    costs_by_team: tuple[Cost, ...]
+    costs_by_day: tuple[DayCost, ...]
+    changes: tuple[Contribution, ...]
+    storage: tuple[Stored, ...]
+    prefixes: tuple[PrefixCost, ...]
+    closing: Closing
+    egress: tuple[Egress, ...]
+    hidden: tuple[Hidden, ...]
+    runs: tuple[RunWaste, ...]
+    waste: WasteTotal
+
+
+def read_report(connection: duckdb.DuckDBPyConnection) -> Report:
+    """Return what the snapshot behind `connection` says."""
+    (snapshot,) = _rows(connection, SnapshotFacts, queries.SNAPSHOT)
+    day = snapshot.as_of
+    (closing,) = _rows(connection, Closing, queries.CLOSING, day)
+    (waste,) = _rows(connection, WasteTotal, queries.WASTE_TOTAL)
+    return Report(
+        snapshot=snapshot,
+        checks=_rows(connection, Check, queries.CHECKS),
+        currencies=tuple(row[0] for row in connection.execute(queries.CURRENCIES, [day]).fetchall()),
+        costs_by_layer=_rows(connection, Cost, queries.COSTS_BY.format(column="layer"), day),
+        costs_by_team=_rows(connection, Cost, queries.COSTS_BY.format(column="team"), day),
+        costs_by_day=_rows(connection, DayCost, queries.COSTS_BY_DAY, day),
+        changes=_rows(connection, Contribution, queries.CHANGES, day),
+        storage=_rows(connection, Stored, queries.STORAGE, day),
+        prefixes=_rows(connection, PrefixCost, queries.PREFIXES, day),
+        closing=closing,
+        egress=_rows(connection, Egress, queries.EGRESS, day),
+        hidden=_rows(connection, Hidden, queries.HIDDEN),
+        runs=_rows(connection, RunWaste, queries.RUNS),
+        waste=waste,
+    )
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, kind: type[Row], query: str, *values: object
+) -> tuple[Row, ...]:
+    return tuple(kind(*row) for row in connection.execute(query, list(values)).fetchall())

@@ -1,0 +1,229 @@
+"""The report on one screen."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.domain.text import visible
+from pipelines.report.figures import change, counted, money, share, size, sparkline, tail
+from pipelines.report.layout import WIDE, add_row, quiet_table, side_by_side, title
+from pipelines.report.tables import Cost, Report, read_report
+
+DAYS_SHOWN = 60
+ROWS_SHOWN = 6
+NOBODY = "(nobody)"
+CENT = Decimal("0.01")
+HIDDEN_KINDS = {
+    "multipart": "open uploads",
+    "noncurrent": "noncurrent versions",
+    "delete_marker": "delete markers",
+    "soft_deleted": "soft-deleted objects",
+}
+Lines = Iterator[Text | Table]
+
+
+def render_report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """Print what the snapshot behind `connection` says."""
+    report = read_report(connection)
+    for section in (_header, _costs, _trend, _storage_and_egress, _prefixes, _hidden, _runs, _closing):
+        for line in section(report, console.width):
+            console.print(line, highlight=False)
+
+
+def _header(report: Report, _: int) -> Lines:
+    snapshot = report.snapshot
+    identity = f"  snapshot {visible(snapshot.snapshot_id)}"
+    yield Text.assemble((f"Moraine, {snapshot.as_of:%A %Y-%m-%d}", "bold"), (identity, "dim"))
+    counts = dict.fromkeys(("passed", "warned", "failed", "skipped"), 0)
+    for check in report.checks:
+        counts[check.outcome] += check.count
+    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    style = "yellow" if counts["warned"] + counts["failed"] else "green"
+    published = f"  published {snapshot.published_at:%Y-%m-%d %H:%M} UTC"
+    yield Text.assemble((f"Checks: {said}", style), (published, "dim"))
+    for check in report.checks:
+        if check.outcome in ("warned", "failed"):
+            yield Text(
+                f"  {check.outcome}: {visible(check.check_id)}: {visible(check.observed)}", style="yellow"
+            )
+    if len(report.currencies) > 1:
+        mixed = ", ".join(map(visible, report.currencies))
+        yield Text(f"  Costs are in {mixed}: sums over them are no amounts.", style="red")
+
+
+def _costs(report: Report, _: int) -> Lines:
+    if not report.costs_by_layer:
+        yield title("What it costs: no bill was read; add a source of kind aws-cur2 or focus")
+        return
+    total = sum((cost.cost for cost in report.costs_by_layer), Decimal(0))
+    yield title(f"What it costs: {money(total, _currency(report))} in 30 days")
+    yield side_by_side(
+        _cost_table("layer", report.costs_by_layer, _currency(report)),
+        _cost_table("team", report.costs_by_team, _currency(report)),
+    )
+
+
+def _cost_table(name: str, costs: Sequence[Cost], currency: str) -> Table:
+    table = quiet_table(name, ">30 days", ">share")
+    shown = costs if len(costs) <= ROWS_SHOWN + 1 else costs[:ROWS_SHOWN]
+    for cost in shown:
+        add_row(table, cost.name or NOBODY, money(cost.cost, currency), share(cost.share))
+    rest = costs[len(shown) :]
+    if rest:
+        cost_of_rest = sum((cost.cost for cost in rest), Decimal(0))
+        share_of_rest = sum(cost.share or 0 for cost in rest)
+        add_row(table, f"({len(rest)} more)", money(cost_of_rest, currency), share(share_of_rest))
+    return table
+
+
+def _trend(report: Report, width: int) -> Lines:
+    if not report.costs_by_day:
+        return
+    day, currency = report.snapshot.as_of, _currency(report)
+    by_day = {one.usage_date: one.cost for one in report.costs_by_day}
+    days = min(DAYS_SHOWN, width - 10)
+    line = [by_day.get(day - timedelta(days=ago)) for ago in reversed(range(days))]
+    low, high = money(min(by_day.values()), currency), money(max(by_day.values()), currency)
+    span = f"{' ' if width >= WIDE else chr(10)}{low} to {high} a day"
+    yield Text.assemble("\n", (f"{days} days ", "bold"), (sparkline(line), "cyan"), (span, "dim"))
+    yield from _changes(report, by_day.get(day), by_day.get(day - timedelta(days=7)))
+    yield _contributions(report, 28 if width >= WIDE else 14)
+
+
+def _changes(report: Report, cost: Decimal | None, before: Decimal | None) -> Lines:
+    currency, weekday = _currency(report), f"{report.snapshot.as_of:%A}"
+    if cost is None or before is None:
+        yield Text(
+            f"There is no bill for this {weekday} and the one before: nothing to compare.", style="dim"
+        )
+        return
+    more = cost - before
+    yield Text.assemble(
+        f"{weekday} cost {money(cost, currency)}, ",
+        (
+            f"{change(before, cost)} ({money(more, currency, signed=True)})",
+            "bold red" if more > 0 else "bold green",
+        ),
+        f" against the {weekday} before" + ("; most of it:" if report.changes else ""),
+    )
+
+
+def _contributions(report: Report, days: int) -> Table:
+    table = quiet_table(">", ">", "", "")
+    for one in report.changes[:3]:
+        amount = money(one.change, _currency(report), signed=True)
+        bars = sparkline([cost or Decimal(0) for cost in one.costs_of_four_weeks[-days:]])
+        what = f"{one.service} · {one.meter} · {one.team or NOBODY}"
+        add_row(table, amount, change(one.cost_before, one.cost), bars, what)
+    return table
+
+
+def _storage_and_egress(report: Report, width: int) -> Lines:
+    storage, egress = _storage_table(report), _egress_table(report)
+    if width >= WIDE and report.storage and report.egress:
+        yield title("Storage by bucket and class, data on the move by path")
+        yield side_by_side(storage, egress)
+        return
+    if report.storage:
+        yield title("Storage by bucket and class")
+        yield storage
+    if report.egress:
+        yield title("Data on the move by path")
+        yield egress
+
+
+def _storage_table(report: Report) -> Table:
+    table = quiet_table("bucket", "class", ">stored", ">30 days")
+    for row in report.storage[:ROWS_SHOWN]:
+        cost = money(row.cost, _currency(report))
+        add_row(table, row.bucket or NOBODY, row.storage_class, size(row.size_bytes), cost)
+    return table
+
+
+def _egress_table(report: Report) -> Table:
+    table = quiet_table("path", ">moved", ">30 days")
+    for row in report.egress[:ROWS_SHOWN]:
+        moved = size(int(row.transferred_gb * 1024**3)) if row.transferred_gb else ""
+        add_row(table, row.path.replace("_", " "), moved, money(row.cost, _currency(report)))
+    return table
+
+
+def _prefixes(report: Report, width: int) -> Lines:
+    closing, currency = report.closing, _currency(report)
+    if not (report.prefixes or closing.bill):
+        return
+    yield title("Where the bill of the buckets comes from")
+    table = quiet_table("prefix", "team", ">objects", ">size", ">30 days")
+    shown = report.prefixes[:ROWS_SHOWN]
+    for row in shown:
+        place, cost = tail(f"s3://{row.bucket}/{row.prefix}", width - 46), money(row.cost, currency)
+        add_row(table, place, row.team or NOBODY, f"{row.object_count:,}", size(row.size_bytes), cost)
+    rest = closing.prefixes - sum((row.cost for row in shown), Decimal(0))
+    if rest:
+        add_row(table, "(all other prefixes)", "", "", "", money(rest, currency))
+    for name, amount in (
+        ("(residual) storage that no inventory explains", closing.residual_storage),
+        ("(residual) requests, transfer and other meters", closing.residual_other),
+    ):
+        add_row(table, name, "", "", "", money(amount, currency), style="dim")
+    yield table
+
+
+def _hidden(report: Report, _: int) -> Lines:
+    if not report.hidden:
+        return
+    total = sum((row.cost_usd_month for row in report.hidden), Decimal(0))
+    yield title(f"Bytes that no listing shows: {money(total)} a month")
+    costly = [row for row in report.hidden if row.cost_usd_month >= CENT]
+    for row in costly[:3] or report.hidden[:1]:
+        kind = HIDDEN_KINDS.get(row.kind, row.kind)
+        what = f"{row.object_count:,} {kind}, {size(row.size_bytes)}, {money(row.cost_usd_month)}. "
+        yield Text.assemble(
+            (visible(row.bucket), "bold"), f": {visible(what)}", (visible(row.how_to_fix), "dim")
+        )
+
+
+def _runs(report: Report, width: int) -> Lines:
+    if not report.runs:
+        return
+    waste = report.waste
+    count = f"{waste.checkpoint_count:,} in {counted(waste.run_count, 'run')}"
+    yield title(
+        f"Checkpoints: {count}, {size(waste.size_bytes)}; "
+        f"{size(waste.stale_bytes)} of it stale, {money(waste.waste_usd_month)} a month"
+    )
+    table = quiet_table("run", "framework", "team", ">complete", ">size", ">stale", ">$/month")
+    for run in report.runs[:ROWS_SHOWN]:
+        place = tail(f"s3://{run.bucket}/{run.run}", width - 62)
+        complete = f"{run.complete_count}/{run.checkpoint_count}"
+        sizes = (size(run.size_bytes), size(run.stale_bytes), money(run.waste_usd_month))
+        add_row(table, place, run.framework, run.team or NOBODY, complete, *sizes)
+    yield table
+    if waste.run_count > ROWS_SHOWN:
+        yield Text(
+            f"{waste.run_count - ROWS_SHOWN:,} more runs: moraine sql 'from marts.checkpoint_waste'",
+            style="dim",
+        )
+
+
+def _closing(report: Report, _: int) -> Lines:
+    closing, currency = report.closing, _currency(report)
+    residual = closing.residual_storage + closing.residual_other
+    if not (closing.bill or closing.prefixes or residual):
+        return
+    closes = closing.prefixes + residual == closing.bill
+    yield Text.assemble(
+        f"\nPrefix costs {money(closing.prefixes, currency)} + residual {money(residual, currency)}",
+        (" = " if closes else " is not ", "bold"),
+        (f"bill {money(closing.bill, currency)}", "bold green" if closes else "bold red"),
+        " (30 days, exact)" if closes else "",
+    )
+
+
+def _currency(report: Report) -> str:
+    return visible(report.currencies[0]) if report.currencies else "USD"

@@ -1,0 +1,153 @@
+"""The screen says what the snapshot says: facts, not layout."""
+
+import io
+import re
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from pipelines.report import render, render_report
+
+
+def screen(connection: duckdb.DuckDBPyConnection, width: int = 100) -> str:
+    console = Console(record=True, width=width, color_system=None, file=io.StringIO())
+    render_report(connection, console)
+    return re.sub(" +", " ", console.export_text())
+
+
+def test_the_header_names_day_snapshot_and_checks(snapshot: duckdb.DuckDBPyConnection) -> None:
+    text = screen(snapshot)
+
+    assert "Thursday 2026-11-19 snapshot 2026-11-19-abcdef012345" in text
+    assert "1 passed, 1 warned, 0 failed, 1 skipped published 2026-11-20 06:30 UTC" in text
+    assert "warned: costs_have_owners: 30% (Amazon EC2)" in text
+
+
+def test_costs_are_shown_by_layer_and_by_team(snapshot: duckdb.DuckDBPyConnection) -> None:
+    text = screen(snapshot)
+
+    assert "What it costs: $3,510.00 in 30 days" in text
+    assert "compute $3,000.00 85%" in text
+    assert "nlp $3,060.00 87%" in text
+    assert "(nobody) $30.00 1%" in text
+
+
+def test_a_cost_jump_is_visible_with_what_made_it(snapshot: duckdb.DuckDBPyConnection) -> None:
+    text = screen(snapshot)
+
+    assert "60 days " + "▁" * 57 + "███ $113.00 to $153.00 a day" in text
+    assert "Thursday cost $153.00, +35% (+$40.00) against the Thursday before" in text
+    assert "+$40.00 +400% " + "▁" * 25 + "███ Amazon EC2 · Out-Bytes · vision" in text
+
+
+def test_a_day_without_a_bill_is_not_compared(writer: duckdb.DuckDBPyConnection) -> None:
+    writer.execute("delete from marts.costs_daily where usage_date = '2026-11-19'")
+
+    assert "There is no bill for this Thursday and the one before" in screen(writer)
+
+
+def test_storage_is_what_the_bill_says_was_kept(snapshot: duckdb.DuckDBPyConnection) -> None:
+    # 2 GB-months on one day of a month of 30 days are 60 GB.
+    assert "train STANDARD 60.0 GiB $4.00" in screen(snapshot)
+
+
+def test_data_on_the_move_is_shown_by_path(snapshot: duckdb.DuckDBPyConnection) -> None:
+    text = screen(snapshot)
+
+    assert "inter region out 1.00 TiB $50.00" in text
+    assert "nat hours $1.08" in text
+
+
+def test_prefixes_and_residual_add_up_to_the_bill_on_the_screen(snapshot: duckdb.DuckDBPyConnection) -> None:
+    text = screen(snapshot)
+
+    assert "s3://train/runs/nlp/ nlp 1,234 1.00 TiB $57.00" in text
+    assert "(residual) storage that no inventory explains $3.00" in text
+    assert "(residual) requests, transfer and other meters $30.00" in text
+    assert "Prefix costs $57.00 + residual $33.00 = bill $90.00 (30 days, exact)" in text
+
+
+def test_prefixes_that_do_not_close_say_so(writer: duckdb.DuckDBPyConnection) -> None:
+    writer.execute("update marts.prefix_costs set effective_cost = 1.8 where not is_residual")
+
+    assert "Prefix costs $54.00 + residual $33.00 is not bill $90.00" in screen(writer)
+
+
+def test_prefixes_below_the_first_are_summed_not_dropped(writer: duckdb.DuckDBPyConnection) -> None:
+    writer.execute(
+        "insert into marts.prefix_costs "
+        "select prefix_costs.* replace ('p' || n as prefix, 0.5 as effective_cost) "
+        "from marts.prefix_costs cross join range(9) as more(n) where not is_residual"
+    )
+
+    # Six are shown: the first of $57 and five of $15. Four of $15 remain.
+    assert "(all other prefixes) $60.00" in screen(writer)
+
+
+def test_hidden_bytes_come_with_the_fix(snapshot: duckdb.DuckDBPyConnection) -> None:
+    text = screen(snapshot)
+
+    assert "Bytes that no listing shows: $1.50 a month" in text
+    assert "train: 4 open uploads, 1.00 GiB, $1.50. Abort them: aws s3api abort-multipart-upload" in text
+
+
+def test_checkpoints_are_shown_by_run_with_their_waste(snapshot: duckdb.DuckDBPyConnection) -> None:
+    text = screen(snapshot)
+
+    assert "Checkpoints: 3 in 1 run, 3.00 GiB; 1.00 GiB of it stale, $12.50 a month" in text
+    assert "s3://train/runs/nlp/chat hf_trainer nlp 2/3 3.00 GiB 1.00 GiB $12.50" in text
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_it_fits_the_screen(snapshot: duckdb.DuckDBPyConnection, width: int) -> None:
+    lines = render(snapshot, "text", width=width).splitlines()
+
+    assert len(lines) <= 60
+    assert max(len(line) for line in lines) <= width
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_numbers_are_never_cut(writer: duckdb.DuckDBPyConnection, width: int) -> None:
+    writer.execute("update marts.prefix_costs set prefix = repeat('deep/', 60) where not is_residual")
+
+    text = screen(writer, max(width, 80))
+
+    assert "1,234 1.00 TiB $57.00" in text
+    assert "…" in text
+
+
+def test_names_are_text_and_never_markup_or_commands(writer: duckdb.DuckDBPyConnection, hostile: str) -> None:
+    writer.execute("update marts.prefix_costs set prefix = ? where not is_residual", [hostile])
+    writer.execute("update marts.costs_daily set team = ? where team = 'vision'", [hostile])
+    writer.execute("update marts.hidden_bytes set bucket = ?", [hostile])
+    writer.execute("update marts.quality_results set observed = ?", [hostile])
+    writer.execute("update marts.checkpoint_waste set run = ?", [hostile])
+    writer.execute("update marts.storage_daily set bucket = ?", [hostile])
+
+    text = render(writer, "text", width=200)
+
+    assert "\x1b" not in text
+    assert text.count(r"we[red]ird'; drop table marts.checkpoints; --\x1b[2J") >= 6
+
+
+def test_without_a_bill_the_screen_says_how_to_get_one(writer: duckdb.DuckDBPyConnection) -> None:
+    for table in ("costs_daily", "prefix_costs", "storage_daily", "egress_daily"):
+        writer.execute(f"delete from marts.{table}")
+
+    text = screen(writer)
+
+    assert "no bill was read; add a source of kind aws-cur2 or focus" in text
+    assert "Checkpoints: 3 in 1 run" in text
+    assert "= bill" not in text
+
+
+def test_two_currencies_are_pointed_out(writer: duckdb.DuckDBPyConnection) -> None:
+    writer.execute("update marts.costs_daily set currency = 'EUR' where meter = 'Requests'")
+
+    assert "Costs are in USD, EUR: sums over them are no amounts." in screen(writer)
+
+
+def test_colour_is_there_when_asked_for(snapshot: duckdb.DuckDBPyConnection) -> None:
+    assert "\x1b[" in render(snapshot, "text", color=True)
+    assert "\x1b[" not in render(snapshot, "text")
