@@ -1,0 +1,208 @@
+"""The catalogue of checkpoint layouts as tables of the `reference` schema.
+
+Names are matched by shape: every run of digits is one `#`, so that `checkpoint-500` and `checkpoint-1000` are
+both `checkpoint-#` and a join on equality finds them. Patterns with stars are compared piece by piece.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from pipelines.domain.raw_tables import Columns
+from pipelines.reference.layout_catalogue import (
+    TAIL_LENGTH,
+    FileRule,
+    Framework,
+    Layout,
+    NameRule,
+    read_frameworks,
+    read_metrics,
+)
+from pipelines.reference.name_patterns import NamePattern, parse_pattern
+from pipelines.reference.tables import ReferenceTable
+
+Row = tuple[object, ...]
+
+_PATTERN: Columns = (
+    ("is_exact", "boolean"),
+    ("shape", "varchar"),
+    ("starts_text", "varchar"),
+    ("contains_text", "varchar"),
+    ("ends_text", "varchar"),
+    ("tail", "varchar"),
+)
+_NAMES: Columns = (
+    ("layout_id", "varchar"),
+    ("framework", "varchar"),
+    ("name_rule", "bigint"),
+    ("grain", "varchar"),
+    ("checkpoint_kind", "varchar"),
+    ("name_state", "varchar"),
+    ("step_after", "varchar"),
+    ("epoch_after", "varchar"),
+    ("is_step_at_end", "boolean"),
+    ("is_any_name", "boolean"),
+    ("needs_company", "boolean"),
+    *_PATTERN,
+)
+_FILES: Columns = (
+    ("layout_id", "varchar"),
+    ("file_rule", "varchar"),
+    ("folder_shape", "varchar"),
+    ("place", "varchar"),
+    ("file_role", "varchar"),
+    ("beside_rule", "varchar"),
+    ("unless_rule", "varchar"),
+    ("beside_role", "varchar"),
+    ("ranks_with", "varchar"),
+    ("shard_after", "varchar"),
+    ("shards_after", "varchar"),
+    ("rank_after", "varchar"),
+    ("column_after", "varchar"),
+    ("rule_order", "bigint"),
+    ("is_marker", "boolean"),
+    ("is_anchor", "boolean"),
+    ("is_final_part", "boolean"),
+    ("is_proof_of_run", "boolean"),
+    ("is_whole_folder", "boolean"),
+    *_PATTERN,
+)
+
+
+def layout_tables() -> tuple[ReferenceTable, ...]:
+    """Return the catalogue as `reference.layout_*`, and `reference.metric_words`.
+
+    Raises:
+        Terminal: a file of the catalogue does not have its form.
+    """
+    forms = [(framework, layout) for framework in read_frameworks() for layout in framework.layouts]
+    made = [
+        ReferenceTable(name, columns, tuple(row for form in forms for row in rows_of(*form)))
+        for name, (columns, rows_of) in _TABLES.items()
+    ]
+    words = tuple(_metric_words())
+    return (*made, ReferenceTable("metric_words", _texts("word", "direction"), words))
+
+
+def _texts(*names: str) -> Columns:
+    return tuple((name, "varchar") for name in names)
+
+
+def _layouts(framework: Framework, layout: Layout) -> Iterator[Row]:
+    yield layout.layout, framework.framework, framework.best
+
+
+def _run_folders(framework: Framework, layout: Layout) -> Iterator[Row]:
+    yield from ((layout.layout, folder) for folder in framework.run_folders)
+
+
+def _not_metrics(framework: Framework, layout: Layout) -> Iterator[Row]:
+    yield from ((layout.layout, word) for word in framework.not_metrics)
+
+
+def _names(framework: Framework, layout: Layout) -> Iterator[Row]:
+    for order, rule in enumerate(layout.names):
+        yield (layout.layout, framework.framework, order, layout.grain, *_name(rule))
+
+
+def _name(rule: NameRule) -> Row:
+    pattern = parse_pattern(rule.name)
+    return (
+        rule.kind,
+        rule.state,
+        pattern.after("step"),
+        rule.epoch if rule.epoch is not None else pattern.after("epoch"),
+        pattern.number_at_end == "step",
+        rule.name == "*",
+        rule.company,
+        *_pieces(pattern),
+    )
+
+
+def _files(_: Framework, layout: Layout) -> Iterator[Row]:
+    yield from ((layout.layout, *_file(order, rule)) for order, rule in enumerate(layout.files))
+
+
+def _file(order: int, rule: FileRule) -> Row:
+    pattern = parse_pattern(rule.file)
+    beside = rule.role_beside
+    return (
+        rule.rule,
+        parse_pattern(rule.folder).shape if rule.folder is not None else None,
+        rule.place,
+        rule.role,
+        beside.rule if beside else None,
+        beside.unless if beside else None,
+        beside.role if beside else None,
+        rule.ranks_with,
+        *(pattern.after(meaning) for meaning in ("shard", "shards", "rank", "column")),
+        order,
+        rule.marker,
+        bool(rule.anchor_up),
+        rule.final,
+        rule.proves_run,
+        rule.is_folder_rule,
+        *_pieces(pattern),
+    )
+
+
+def _pieces(pattern: NamePattern) -> Row:
+    shape = pattern.shape if pattern.is_exact else None
+    tail = pattern.tail(TAIL_LENGTH)
+    return pattern.is_exact, shape, pattern.starts, pattern.contains, pattern.ends, tail
+
+
+def _anchors(_: Framework, layout: Layout) -> Iterator[Row]:
+    yield from ((layout.layout, rule.rule, levels) for rule in layout.files for levels in rule.anchor_up)
+
+
+def _other_files(_: Framework, layout: Layout) -> Iterator[Row]:
+    yield from ((layout.layout, other.ends_with, other.role) for other in layout.other_files)
+
+
+def _temporary_folders(_: Framework, layout: Layout) -> Iterator[Row]:
+    yield from ((layout.layout, mark) for mark in layout.temporary_folders)
+
+
+def _requirements(_: Framework, layout: Layout) -> Iterator[Row]:
+    for order, needed in enumerate(layout.requires):
+        conditions = (needed.provider, needed.siblings_have_it, bool(needed.when), needed.final)
+        yield from ((layout.layout, order, needed.what, rule, *conditions) for rule in needed.any_of)
+
+
+def _conditions(_: Framework, layout: Layout) -> Iterator[Row]:
+    for order, needed in enumerate(layout.requires):
+        yield from ((layout.layout, order, rule) for rule in needed.when)
+
+
+def _metric_words() -> Iterator[Row]:
+    metrics = read_metrics()
+    yield from ((word, "min") for word in metrics.lower_is_better)
+    yield from ((word, "max") for word in metrics.higher_is_better)
+
+
+_TABLES: Mapping[str, tuple[Columns, Callable[[Framework, Layout], Iterator[Row]]]] = {
+    "layouts": (_texts("layout_id", "framework", "best_recorded"), _layouts),
+    "layout_run_folders": (_texts("layout_id", "folder"), _run_folders),
+    "layout_not_metrics": (_texts("layout_id", "word"), _not_metrics),
+    "layout_names": (_NAMES, _names),
+    "layout_files": (_FILES, _files),
+    "layout_anchors": ((*_texts("layout_id", "file_rule"), ("levels_up", "bigint")), _anchors),
+    "layout_other_files": (_texts("layout_id", "extension", "file_role"), _other_files),
+    "layout_temporary_folders": (_texts("layout_id", "mark"), _temporary_folders),
+    "layout_requirements": (
+        (
+            ("layout_id", "varchar"),
+            ("requirement", "bigint"),
+            ("what", "varchar"),
+            ("file_rule", "varchar"),
+            ("provider", "varchar"),
+            ("is_where_siblings_have_it", "boolean"),
+            ("is_conditional", "boolean"),
+            ("is_for_final", "boolean"),
+        ),
+        _requirements,
+    ),
+    "layout_conditions": (
+        (("layout_id", "varchar"), ("requirement", "bigint"), ("file_rule", "varchar")),
+        _conditions,
+    ),
+}

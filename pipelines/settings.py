@@ -1,0 +1,68 @@
+"""Settings of a run, read once from `moraine.yaml`. The only module that opens that file for the pipeline."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.domain.configuration import Configuration, Source, parse_configuration
+from pipelines.domain.uris import Uri, parse_uri
+from pipelines.errors import NotFound, Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the file says, and where the file is: relative paths start there."""
+
+    configuration: Configuration
+    base: Path
+    registry_token: str | None = field(default=None, repr=False)
+    """MLflow's token, from MLFLOW_TRACKING_TOKEN as its own clients take it; never printed."""
+
+    @property
+    def lake(self) -> Uri:
+        """Where everything Moraine knows is kept."""
+        return parse_uri(self.configuration.lake, base=self.base)
+
+    @property
+    def scratch(self) -> Path:
+        """A directory of this machine for downloads and spilled data."""
+        return self.base / self.configuration.engine.temp_directory
+
+    def source(self, name: str) -> Source:
+        """Return the source called `name`.
+
+        Raises:
+            NotFound: no source has that name.
+        """
+        for source in self.configuration.sources:
+            if source.name == name:
+                return source
+        known = ", ".join(source.name for source in self.configuration.sources)
+        raise NotFound(
+            f"no source is called {name!r}", where="moraine.yaml, sources", fix=f"Use one of: {known}."
+        )
+
+
+def load(path: Path) -> Settings:
+    """Read the settings file.
+
+    Raises:
+        Terminal: the file is missing, unreadable or wrong; the message names the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Terminal(
+            "there is no settings file",
+            where=str(path),
+            fix="Write one (see the README), name it with --config or MORAINE_CONFIG, or try 'make demo'.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Terminal(
+            f"the settings file cannot be read: {reason}",
+            where=str(path),
+            fix="Make it a readable UTF-8 file.",
+        ) from None
+    configuration = parse_configuration(text, origin=str(path))
+    return Settings(configuration, path.absolute().parent, os.environ.get("MLFLOW_TRACKING_TOKEN"))

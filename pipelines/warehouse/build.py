@@ -1,0 +1,149 @@
+"""Builds the warehouse: one DuckDB file, a schema per layer, made anew and put in place whole."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from pipelines.domain.configuration import Engine
+from pipelines.errors import Terminal
+from pipelines.warehouse.contracts import check_contract
+from pipelines.warehouse.inputs import Inputs, load_inputs
+from pipelines.warehouse.models import Model, shipped_models
+from pipelines.warehouse.quoting import quote, quote_name, quote_table
+
+__all__ = ["BuildReport", "Engine", "Inputs", "ModelBuilt", "build_warehouse"]
+
+SCHEMAS = ("raw", "reference", "staging", "intermediate", "marts")
+STORAGE_VERSION = "v1.4.0"
+"""The file format that people's own DuckDB of 1.4 and later can open."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBuilt:
+    """One model that was built and kept its contract."""
+
+    table: str
+    row_count: int | None
+    """None for a view."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What was built, in build order."""
+
+    path: Path
+    as_of: date
+    models: tuple[ModelBuilt, ...]
+
+
+def build_warehouse(
+    path: Path,
+    *,
+    inputs: Inputs,
+    as_of: date,
+    engine: Engine,
+    models: Sequence[Model] | None = None,
+) -> BuildReport:
+    """Build every model from `inputs` into the DuckDB file `path`, replacing what was there in one step.
+
+    Raises:
+        Terminal: a model fails or breaks its contract; the file at `path` stays as it was.
+    """
+    ordered = shipped_models() if models is None else models
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.building")
+    _remove(unfinished)
+    try:
+        with _writing(unfinished, engine) as connection:
+            set_as_of(connection, as_of)
+            load_inputs(connection, inputs)
+            built = tuple(_build(connection, model) for model in ordered)
+        _flush(unfinished)
+        unfinished.replace(path)
+    finally:
+        _remove(unfinished)
+    _log.info("built %s as of %s: %d models", path, as_of, len(built))
+    return BuildReport(path, as_of, built)
+
+
+def open_engine(engine: Engine) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory DuckDB that keeps to its share of the machine and never fetches extensions."""
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    spill = Path(engine.temp_directory)
+    spill.mkdir(parents=True, exist_ok=True)
+    connection.execute(f"set memory_limit = {quote(engine.memory_limit)}")
+    connection.execute(f"set threads = {engine.threads:d}")
+    connection.execute(f"set temp_directory = {quote(str(spill))}")
+    connection.execute("set preserve_insertion_order = false")
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def set_as_of(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    """Let the models see the run's date."""
+    connection.execute(f"set variable as_of = date {quote(as_of.isoformat())}")
+
+
+@contextmanager
+def _writing(path: Path, engine: Engine) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = open_engine(engine)
+    try:
+        connection.execute(f"attach {quote(str(path))} as warehouse (storage_version '{STORAGE_VERSION}')")
+        connection.execute("use warehouse")
+        for schema in SCHEMAS:
+            connection.execute(f"create schema {quote_name(schema)}")
+        yield connection
+        connection.execute("checkpoint warehouse")
+        connection.execute("use memory")
+        connection.execute("detach warehouse")
+    finally:
+        connection.close()
+
+
+def _build(connection: duckdb.DuckDBPyConnection, model: Model) -> ModelBuilt:
+    kind = "view" if model.is_view else "table"
+    try:
+        connection.execute(f"create {kind} {quote_table(model.table)} as {model.sql}")
+        check_contract(connection, model)
+    except duckdb.Error as error:
+        raise _failed(model, error) from error
+    if model.layer == "marts":
+        _comment(connection, model, kind)
+    if model.is_view:
+        return ModelBuilt(model.table, None)
+    counted = connection.execute(f"select count(*) from {quote_table(model.table)}").fetchall()
+    return ModelBuilt(model.table, int(counted[0][0]))
+
+
+def _failed(model: Model, error: duckdb.Error) -> Terminal:
+    if isinstance(error, duckdb.OutOfMemoryException):
+        fix = "Raise engine.memory_limit in moraine.yaml, or give engine.temp_directory more room."
+    else:
+        fix = "Look at the rows that this model reads; its yml says what they should be."
+    return Terminal(f"{model.table} fails: {error}", where=str(model.path), fix=fix)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, model: Model, kind: str) -> None:
+    table = quote_table(model.table)
+    connection.execute(f"comment on {kind} {table} is {quote(model.description.description)}")
+    for name, column in model.description.columns.items():
+        text = f"{column.meaning} ({column.unit})" if column.unit else column.meaning
+        connection.execute(f"comment on column {table}.{quote_name(name)} is {quote(text)}")
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as built:
+        os.fsync(built.fileno())
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + ".wal").unlink(missing_ok=True)

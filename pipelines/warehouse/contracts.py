@@ -1,0 +1,74 @@
+"""Holds a built model to its yml: columns and types in order, the key unique and never null."""
+
+import duckdb
+
+from pipelines.errors import Terminal
+from pipelines.warehouse.models import Model
+from pipelines.warehouse.quoting import quote_name, quote_table
+
+SHOWN_ROWS = 5
+
+
+def check_contract(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Compare the built table or view with what its yml promises.
+
+    Raises:
+        Terminal: naming the model and the first difference, or the key and up to five rows that break it.
+    """
+    check_columns(connection, model, model.table)
+    if model.description.key_promised_by is None:
+        _check_key(connection, model)
+
+
+def check_columns(connection: duckdb.DuckDBPyConnection, model: Model, table: str) -> None:
+    """Compare the columns of `table` with the model's yml.
+
+    Raises:
+        Terminal: naming the model and the first difference.
+    """
+    described = connection.execute(f"describe {quote_table(table)}").fetchall()
+    made = [(str(name), _spelled(str(kind))) for name, kind, *_ in described]
+    promised = [(name, _spelled(column.type)) for name, column in model.description.columns.items()]
+    if made == promised:
+        return
+    position = next(
+        (at for at, (left, right) in enumerate(zip(made, promised, strict=False)) if left != right),
+        min(len(made), len(promised)),
+    )
+    raise Terminal(
+        f"{model.table} does not have the columns its yml promises: column {position + 1} is "
+        f"{_shown(made, position)}, promised is {_shown(promised, position)}",
+        where=str(model.path),
+        fix="Cast or reorder in the query, or correct the yml if the promise itself should change.",
+    )
+
+
+def _check_key(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    key = ", ".join(quote_name(column) for column in model.description.key)
+    missing = " or ".join(f"{quote_name(column)} is null" for column in model.description.key)
+    table = quote_table(model.table)
+    nulls = connection.execute(f"select {key} from {table} where {missing} limit {SHOWN_ROWS}").fetchall()
+    if nulls:
+        raise _broken_key(model, "is null", nulls)
+    twice = connection.execute(
+        f"select {key}, count(*) as times from {table} group by {key} having times > 1 limit {SHOWN_ROWS}"
+    ).fetchall()
+    if twice:
+        raise _broken_key(model, "is not unique (the last figure is how often it occurs)", twice)
+
+
+def _broken_key(model: Model, what: str, rows: list[tuple[object, ...]]) -> Terminal:
+    shown = "; ".join("(" + ", ".join(str(value) for value in row) + ")" for row in rows)
+    return Terminal(
+        f"the key ({', '.join(model.description.key)}) of {model.table} {what}: {shown}",
+        where=str(model.path),
+        fix="Look for these rows in the tables it selects from: one of them holds them twice or incomplete.",
+    )
+
+
+def _spelled(kind: str) -> str:
+    return kind.lower().replace(" ", "")
+
+
+def _shown(columns: list[tuple[str, str]], position: int) -> str:
+    return " ".join(columns[position]) if position < len(columns) else "nothing"

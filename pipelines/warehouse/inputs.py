@@ -1,0 +1,149 @@
+"""What a build starts from, put into the schemas `raw` and `reference`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from pipelines.domain.configuration import Teams
+from pipelines.domain.deliveries import Landed
+from pipelines.domain.raw_tables import DELIVERIES, LANDED_AT, RAW_TABLES, Columns
+from pipelines.domain.uris import BucketUri, parse_uri
+from pipelines.errors import Terminal
+from pipelines.reference import reference_tables
+from pipelines.warehouse.quoting import quote, quote_name, quote_table
+
+TEAM_PREFIXES: Columns = (("bucket", "varchar"), ("prefix", "varchar"), ("team", "varchar"))
+TEAM_TAGS: Columns = (("position", "bigint"), ("json_path", "varchar"))
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything a build reads, already on this machine."""
+
+    files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """Parquet files by raw table. A table without files is there all the same, and empty."""
+    ledger: Sequence[Landed] = ()
+    """The deliveries that are whole in the lake."""
+    teams: Teams = field(default_factory=Teams)
+    """Who owns what."""
+
+
+def given_tables() -> Mapping[str, Columns]:
+    """Return the columns of every table that no model makes, by qualified name."""
+    raw = {f"raw.{name}": (*columns, *LANDED_AT) for name, columns in RAW_TABLES.items()}
+    kept = {f"reference.{table.name}": table.columns for table in reference_tables()}
+    owners = {"reference.team_prefixes": TEAM_PREFIXES, "reference.team_tags": TEAM_TAGS}
+    return {**raw, "raw.deliveries": DELIVERIES, **kept, **owners}
+
+
+def load_inputs(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
+    """Make the tables and views of `raw` and `reference`.
+
+    Raises:
+        Terminal: a landed file is not what its table promises.
+    """
+    unknown = sorted(set(inputs.files) - set(RAW_TABLES))
+    if unknown:
+        raise Terminal(
+            f"there is no raw table {unknown[0]!r}",
+            where="inputs of the build",
+            fix=f"Land it as one of {', '.join(sorted(RAW_TABLES))}.",
+        )
+    for name in RAW_TABLES:
+        _load_raw(connection, name, inputs.files.get(name, ()))
+    fill_table(connection, "raw.deliveries", DELIVERIES, [_ledger_row(entry) for entry in inputs.ledger])
+    load_reference(connection, inputs.teams)
+
+
+def load_reference(connection: duckdb.DuckDBPyConnection, teams: Teams) -> None:
+    """Make the tables of `reference`: facts kept by hand, and the owners that `moraine.yaml` names."""
+    for table in reference_tables():
+        fill_table(connection, f"reference.{table.name}", table.columns, table.rows)
+    fill_table(connection, "reference.team_prefixes", TEAM_PREFIXES, _prefix_rows(teams))
+    fill_table(connection, "reference.team_tags", TEAM_TAGS, _tag_rows(teams))
+
+
+def make_table(connection: duckdb.DuckDBPyConnection, table: str, columns: Columns) -> None:
+    """Make an empty table with these columns."""
+    spelled = ", ".join(f"{quote_name(name)} {kind}" for name, kind in columns)
+    connection.execute(f"create or replace table {quote_table(table)} ({spelled})")
+
+
+def fill_table(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: Columns,
+    rows: Iterable[Sequence[object]],
+) -> None:
+    """Make a table with these columns and rows."""
+    make_table(connection, table, columns)
+    given = list(rows)
+    if given:
+        marks = ", ".join(f"cast(? as {kind})" for _, kind in columns)
+        values = ", ".join([f"({marks})"] * len(given))
+        bound = [value for row in given for value in row]
+        connection.execute(f"insert into {quote_table(table)} values {values}", bound)
+
+
+def _load_raw(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path]) -> None:
+    promised = RAW_TABLES[name]
+    if not files:
+        make_table(connection, f"raw.{name}", (*promised, *LANDED_AT))
+        return
+    selected = ", ".join(quote_name(column) for column, _ in promised)
+    listed = ", ".join(quote(_exactly(path)) for path in files)
+    try:
+        connection.execute(
+            f"create or replace view {quote_table('raw.' + name)} as "
+            f"select {selected}, filename as landed_file, file_row_number as landed_row "
+            # Folders of the lake are called source=… and delivery=…; they are no columns of the data.
+            f"from read_parquet([{listed}], union_by_name = false, hive_partitioning = false)"
+        )
+        described = connection.execute(f"describe {quote_table('raw.' + name)}").fetchall()
+    except duckdb.Error as error:
+        raise _wrong_files(name, str(error).splitlines()[0]) from None
+    made = tuple((str(column), str(kind).lower()) for column, kind, *_ in described)
+    for is_there, wanted in zip(made, promised, strict=False):
+        if is_there != wanted:
+            raise _wrong_files(name, f"column {is_there[0]} is {is_there[1]}, promised is {wanted[1]}")
+
+
+def _exactly(path: Path) -> str:
+    # DuckDB reads a list of patterns: a bracket in a folder's name would start a set of characters.
+    return str(path).translate({ord(mark): f"[{mark}]" for mark in "[*?"})
+
+
+def _wrong_files(name: str, problem: str) -> Terminal:
+    return Terminal(
+        f"the landed files of raw.{name} are not what the table promises: {problem}",
+        where=f"raw/{name}/ in the lake",
+        fix="Remove the delivery's folder there and ingest it again with this version.",
+    )
+
+
+def _ledger_row(entry: Landed) -> tuple[object, ...]:
+    return (
+        entry.source,
+        entry.kind,
+        entry.table,
+        entry.delivery_id,
+        entry.scope,
+        entry.delivered_at,
+        entry.snapshot_at,
+        entry.row_count,
+        entry.byte_count,
+        entry.checksum,
+    )
+
+
+def _prefix_rows(teams: Teams) -> list[tuple[str, str, str]]:
+    owned = [(parse_uri(owner.match), owner.team) for owner in teams.by_prefix]
+    return [(uri.bucket, uri.key, team) for uri, team in owned if isinstance(uri, BucketUri)]
+
+
+def _tag_rows(teams: Teams) -> list[tuple[int, str]]:
+    # Bills write a user's own tag as `team`, `user_team` or `user:team`.
+    spelled = [f"{before}{teams.by_tag}" for before in ("", "user_", "user:")] if teams.by_tag else []
+    return [(position, f'$."{tag}"') for position, tag in enumerate(spelled, start=1)]

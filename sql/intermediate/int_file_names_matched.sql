@@ -1,0 +1,120 @@
+-- One row per file name, layout and rule of the layout that the name keeps to.
+with
+
+objects as (
+
+    select * from intermediate.int_objects_listed
+
+),
+
+rules as (
+
+    select * from reference.layout_files
+
+    where not is_whole_folder
+
+),
+
+tails as (
+
+    select distinct tail from rules
+
+),
+
+-- A bucket may hold a billion names. Few end like a file of a checkpoint; only those get further.
+names as (
+
+    select distinct objects.leaf
+
+    from objects
+
+    where right(objects.leaf, 4) in (select tails.tail from tails)
+
+),
+
+shaped as (
+
+    select
+        leaf,
+        right(leaf, 4) as tail,
+        regexp_replace(replace(leaf, '#', '!'), '[0-9]+', '#', 'g') as shape
+
+    from names
+
+),
+
+matched as (
+
+    select
+        shaped.leaf,
+        rules.layout_id,
+        rules.file_rule
+
+    from shaped
+
+    inner join rules
+        on shaped.shape = rules.shape
+
+    union all
+
+    select
+        shaped.leaf,
+        rules.layout_id,
+        rules.file_rule
+
+    from shaped
+
+    inner join rules
+        on shaped.tail = rules.tail
+
+    where
+        not rules.is_exact
+        and starts_with(shaped.shape, rules.starts_text)
+        and contains(shaped.shape, rules.contains_text)
+        and ends_with(shaped.shape, rules.ends_text)
+        and length(shaped.shape)
+        >= length(rules.starts_text) + length(rules.contains_text) + length(rules.ends_text)
+
+),
+
+cut as (
+
+    select
+        matched.leaf,
+        matched.layout_id,
+        matched.file_rule,
+        substr(matched.leaf, instr(matched.leaf, rules.shard_after) + length(rules.shard_after))
+            as from_shard,
+        substr(matched.leaf, instr(matched.leaf, rules.shards_after) + length(rules.shards_after))
+            as from_shards,
+        substr(matched.leaf, instr(matched.leaf, rules.rank_after) + length(rules.rank_after))
+            as from_rank,
+        substr(matched.leaf, instr(matched.leaf, rules.column_after) + length(rules.column_after))
+            as from_column
+
+    from matched
+
+    inner join rules
+        on
+            matched.layout_id = rules.layout_id
+            and matched.file_rule = rules.file_rule
+
+),
+
+-- More than an integer holds is no rank and no shard.
+numbered as (
+
+    select
+        leaf,
+        layout_id,
+        file_rule,
+        try_cast(regexp_extract(from_shard, '^[0-9]+') as integer)::bigint as shard_number,
+        try_cast(regexp_extract(from_shards, '^[0-9]+') as integer)::bigint as shard_total,
+        try_cast(regexp_extract(from_rank, '^[0-9]+') as integer)::bigint as rank_number,
+        try_cast(regexp_extract(from_column, '^[0-9]+') as integer)::bigint as column_number
+
+    from cut
+
+)
+
+select * from numbered

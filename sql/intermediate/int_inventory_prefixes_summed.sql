@@ -1,0 +1,83 @@
+-- One row per prefix of a listed bucket, storage class and day of creation, per inventory in use.
+with
+
+directories as (
+
+    select * from staging.stg_s3_inventory__directories
+
+),
+
+inventory_files as (
+
+    select * from intermediate.int_inventory_files_deduplicated
+
+),
+
+inventories as (
+
+    select * from intermediate.int_inventories_chosen_daily
+
+),
+
+first_days as (
+
+    select
+        bucket,
+        snapshot_at,
+        min(usage_date) as first_date
+
+    from inventories
+
+    group by all
+
+),
+
+prefixed as (
+
+    select
+        directories.bucket,
+        regexp_extract(directories.directory, '^([^/]*/){1,3}', 0) as prefix, -- noqa: RF04
+        directories.storage_class,
+        directories.object_count,
+        directories.size_bytes,
+        directories.first_day_byte_seconds,
+        -- What is older than the first day was there all of that day, however old it is.
+        greatest(
+            directories.created_date, first_days.first_date - 1
+        ) as created_date,
+        directories.snapshot_at
+
+    from directories
+
+    inner join inventory_files
+        on
+            directories.landed_file = inventory_files.landed_file
+            and directories.bucket = inventory_files.bucket
+            and directories.snapshot_at = inventory_files.snapshot_at
+
+    inner join first_days
+        on
+            directories.bucket = first_days.bucket
+            and directories.snapshot_at = first_days.snapshot_at
+
+),
+
+summed as (
+
+    select
+        bucket,
+        prefix,
+        storage_class,
+        sum(object_count)::bigint as object_count,
+        sum(size_bytes)::bigint as size_bytes,
+        sum(first_day_byte_seconds)::decimal(38, 0) as first_day_byte_seconds,
+        created_date,
+        snapshot_at
+
+    from prefixed
+
+    group by all
+
+)
+
+select * from summed

@@ -1,0 +1,39 @@
+-- One row per day, account, meter, operation, region, resource and team: all charges of all bills.
+with
+
+charges as (
+
+    select * from intermediate.int_charges_attributed
+
+),
+
+summed as (
+
+    select
+        billing_account_id,
+        sub_account_id,
+        resource_id,
+        provider,
+        service_code,
+        service_name,
+        meter,
+        operation,
+        charge_category,
+        layer,
+        region_id,
+        team,
+        usage_unit,
+        currency,
+        sum(usage_quantity) as usage_quantity,
+        sum(billed_cost) as billed_cost,
+        sum(effective_cost) as effective_cost,
+        sum(list_cost) as list_cost,
+        usage_date
+
+    from charges
+
+    group by all
+
+)
+
+select * from summed

@@ -1,0 +1,31 @@
+-- One row per directory, storage class, currency of version and day of creation in an S3 inventory.
+with
+
+source as (
+
+    select * from raw.s3_inventory_directories
+
+),
+
+renamed as (
+
+    select
+        landed_file,
+        landed_row,
+        bucket,
+        directory,
+        storage_class,
+        object_count,
+        size_bytes,
+        first_day_byte_seconds,
+        is_current,
+        created_date,
+        newest_at,
+        oldest_at,
+        snapshot_at
+
+    from source
+
+)
+
+select * from renamed
