@@ -40,6 +40,7 @@ airflow: $(READY) ## Airflow itself over the embedded company on localhost; Ctrl
 	@$(BIN)/python dags/standalone.py
 
 up: ## The compose stack: Airflow, Postgres, a worker, the embedded S3 endpoint
+	@docker/make-env.sh
 	docker compose --file docker/compose.yml up --build
 
 $(READY): pyproject.toml constraints.txt docker/install.sh

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-ASKED_TABLES = frozenset({"s3_uploads", "mlflow_versions"})
-"""Nobody delivers these: a service is asked, and answers with how things are now."""
+BILLS = frozenset({"aws_cur2", "focus"})
+"""A delivery of these holds its whole billing period, its scope: a newer one replaces it, never adds."""
+
+LISTINGS = frozenset({"s3_inventory"})
+"""These say how things were at one moment: of a later one nothing is known about an earlier day."""
 
 LATE_BY = timedelta(hours=24)
 """A provider finishes a day's data up to 24 hours after the day ends (AWS Data Exports, GCS Insights)."""
@@ -69,15 +72,16 @@ class Landed:
 def in_force(landed: Iterable[Landed], as_of: date) -> list[Landed]:
     """Return the deliveries that count on `as_of`: per source and scope the newest one delivered in time.
 
-    A night can be run again later: what arrived more than `LATE_BY` after the day is not seen by it. What is
-    asked of a service has no history, so a night that never asked takes the first answer after it.
+    A night can be run again later: what arrived more than `LATE_BY` after the day is not seen by it. Where
+    nothing had arrived in time, a bill or a service's answer that came later is the nearest there is.
     """
     ordered = sorted(landed, key=_order)
     closes_at = _closes_at(as_of)
     chosen: dict[tuple[str, str, str], Landed] = {}
     for entry in ordered:
         key = (entry.source, entry.table, entry.scope)
-        if entry.delivered_at < closes_at or (entry.table in ASKED_TABLES and key not in chosen):
+        is_nearest = key not in chosen and entry.table not in LISTINGS
+        if (entry.delivered_at < closes_at or is_nearest) and not _is_of_later_period(entry, as_of):
             chosen[key] = entry
     return sorted(chosen.values(), key=lambda entry: (entry.table, entry.source, entry.scope))
 
@@ -86,6 +90,10 @@ def in_history(landed: Sequence[Landed], as_of: date) -> list[Landed]:
     """Return every delivery that had arrived on `as_of`, oldest first: past inventories explain past days."""
     closes_at = _closes_at(as_of)
     return sorted((entry for entry in landed if entry.delivered_at < closes_at), key=_order)
+
+
+def _is_of_later_period(entry: Landed, as_of: date) -> bool:
+    return entry.table in BILLS and entry.scope > f"{as_of:%Y-%m}"
 
 
 def _closes_at(as_of: date) -> datetime:

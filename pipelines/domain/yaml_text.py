@@ -66,7 +66,9 @@ def _load(text: str, origin: str) -> object:
 
 
 def _explain(error: ValidationError, document: object, model: type[BaseModel], origin: str) -> Terminal:
-    first = error.errors()[0]
+    # A misspelt name is also a missing one: the spelling is what to mend.
+    found = error.errors()
+    first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
     path = [part for part in first["loc"] if not _is_union_tag(part, first["loc"])]
     spelled = ".".join(str(part) for part in path) or "(file)"
     where = f"{origin}, line {_line_of(document, path)}, {spelled}"

@@ -18,7 +18,7 @@ class FetchedFiles(AbstractFileSystem):  # type: ignore[misc]  # see the import
 
     protocol = "s3"
     # fsspec remembers instances by their arguments; two lakes must not share one.
-    cachable = False
+    cacheable = False
 
     def __init__(self, locate: Locate) -> None:
         super().__init__()

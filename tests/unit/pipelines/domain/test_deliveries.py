@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import date, datetime
 
+import pytest
+
 from pipelines.domain.deliveries import Landed, in_force, in_history
 
 AS_OF = date(2026, 11, 19)
@@ -42,7 +44,6 @@ def test_scopes_tables_and_sources_stand_beside_one_another() -> None:
 def test_a_night_that_is_run_again_does_not_see_what_came_later() -> None:
     in_time, too_late = landed("2026-11-20T23:59:59", "a"), landed("2026-11-21T00:00:00", "b")
     assert in_force([in_time, too_late], AS_OF) == [in_time]
-    assert in_force([too_late], AS_OF) == []
     assert in_history([too_late, in_time], AS_OF) == [in_time]
 
 
@@ -57,9 +58,18 @@ def test_history_keeps_what_was_replaced() -> None:
     assert in_history([newer, older], AS_OF) == [older, newer]
 
 
-def test_a_service_is_asked_now_so_an_old_night_takes_the_first_answer_after_it() -> None:
-    asked = {"table": "mlflow_versions", "scope": "models"}
-    first, second = landed("2026-11-25", "a", **asked), landed("2026-11-26", "b", **asked)
+@pytest.mark.parametrize("table, scope", [("mlflow_versions", "models"), ("aws_cur2", "2026-11")])
+def test_where_nothing_arrived_in_time_the_first_that_came_later_counts(table: str, scope: str) -> None:
+    first = landed("2026-11-25", "a", table=table, scope=scope)
+    second = landed("2026-11-26", "b", table=table, scope=scope)
     assert in_force([second, first], AS_OF) == [first]
-    in_time = landed("2026-11-20", "c", **asked)
+    in_time = landed("2026-11-20", "c", table=table, scope=scope)
     assert in_force([second, in_time, first], AS_OF) == [in_time]
+
+
+def test_a_listing_of_a_later_moment_says_nothing_about_a_day() -> None:
+    assert in_force([landed("2026-11-25", table="s3_inventory", scope="train")], AS_OF) == []
+
+
+def test_a_bill_of_a_later_month_does_not_belong_to_a_night() -> None:
+    assert in_force([landed("2026-12-02", scope="2026-12")], AS_OF) == []
