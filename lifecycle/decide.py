@@ -1,0 +1,288 @@
+"""Which checkpoints stay, which move, which go, and why.
+
+Pure: facts, a policy and a day in, one decision per checkpoint out. No cloud, no clock, no files.
+
+Reasons to keep are a list of rules, asked in order; the first that speaks decides. Only what no rule keeps is
+cleared. Missing facts protect: what is not known for sure is kept.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+
+from lifecycle.model import (
+    HOTNESS,
+    Archive,
+    Artifact,
+    BucketCapability,
+    ClassShare,
+    Decision,
+    Delete,
+    Facts,
+    FailedGate,
+    Keep,
+    Path,
+)
+from lifecycle.pins import pin_in_force
+from lifecycle.policy import Policy
+from pipelines.domain.durations import format_duration
+
+LARGEST_COPY_BYTES = 5 * 1024**3
+"""A single copy request takes no larger object."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Situation:
+    """What the rules look at besides the checkpoint itself: its run, its bucket, the policy, the day."""
+
+    policy: Policy
+    day: date
+    has_complete: bool
+    newest_at: datetime
+    newest: frozenset[str]
+    floor: frozenset[str]
+    order_is_known: bool
+    best_is_known: bool
+    gate: FailedGate | None
+    capability: BucketCapability | None
+
+    @property
+    def ends_at(self) -> datetime:
+        """The end of the day that the facts describe."""
+        return datetime.combine(self.day, time()) + timedelta(days=1)
+
+    def age(self, moment: datetime) -> timedelta:
+        """Return how long ago something was at the end of the day."""
+        return self.ends_at - moment
+
+
+Rule = Callable[[Artifact, _Situation], str | None]
+
+
+def decide(facts: Facts, policy: Policy, day: date) -> tuple[Decision, ...]:
+    """Return one decision per checkpoint, each with the rule that made it, in the order of their ids."""
+    decisions: list[Decision] = []
+    for _, members in groupby(sorted(facts.artifacts, key=_run_of), key=_run_of):
+        run = tuple(members)
+        situation = _situation(run, facts, policy, day)
+        decisions += (_decide(artifact, situation) for artifact in run)
+    return tuple(sorted(decisions, key=lambda decision: decision.artifact.checkpoint_id))
+
+
+def movable(artifact: Artifact, target_class: str) -> tuple[ClassShare, ...]:
+    """Return what is hotter than a class and worth moving there; never what would get hotter."""
+    return tuple(
+        share
+        for share in artifact.classes
+        if HOTNESS.get(share.storage_class, len(HOTNESS)) < HOTNESS[target_class] and share.movable_count
+    )
+
+
+def _run_of(artifact: Artifact) -> tuple[str, str]:
+    return artifact.bucket, artifact.run
+
+
+def _situation(run: Sequence[Artifact], facts: Facts, policy: Policy, day: date) -> _Situation:
+    complete = [artifact for artifact in run if artifact.is_complete]
+    ordered = _in_order([artifact for artifact in complete if artifact.kind == "intermediate"])
+    by_time = sorted(ordered or (), key=lambda artifact: artifact.last_modified_at)
+    bucket = run[0].bucket
+    return _Situation(
+        policy=policy,
+        day=day,
+        has_complete=bool(complete),
+        newest_at=max(artifact.last_modified_at for artifact in run),
+        # A roll-back leaves an older step with a newer time: then both are candidates, and both stay.
+        newest=_last(ordered, policy.keep.latest) | _last(by_time, policy.keep.latest),
+        floor=_last(ordered, policy.keep.min_complete_per_run),
+        order_is_known=ordered is not None,
+        best_is_known=any(artifact.is_best for artifact in run),
+        gate=next((gate for gate in facts.failed_gates if gate.bucket in ("", bucket)), None),
+        capability=facts.capabilities.get(bucket),
+    )
+
+
+def _in_order(artifacts: Sequence[Artifact]) -> list[Artifact] | None:
+    """Return them by step, or by epoch where all have one; None when their order is not known."""
+    if all(artifact.step is not None for artifact in artifacts):
+        return sorted(artifacts, key=lambda a: (a.step or 0, a.last_modified_at, a.checkpoint_id))
+    if all(artifact.epoch is not None for artifact in artifacts):
+        return sorted(artifacts, key=lambda a: (a.epoch or 0, a.last_modified_at, a.checkpoint_id))
+    return None
+
+
+def _last(artifacts: Sequence[Artifact] | None, count: int) -> frozenset[str]:
+    return frozenset(artifact.checkpoint_id for artifact in (artifacts or ())[-count:] if count)
+
+
+def _decide(artifact: Artifact, situation: _Situation) -> Decision:
+    for name, rule in _RULES:
+        reason = rule(artifact, situation)
+        if reason is not None:
+            return Keep(artifact, name, reason)
+    return _clear(artifact, situation)
+
+
+def _gate(_: Artifact, situation: _Situation) -> str | None:
+    gate = situation.gate
+    return f"the facts failed the check {gate.check_id}: {gate.reason}" if gate else None
+
+
+def _match(artifact: Artifact, situation: _Situation) -> str | None:
+    match = situation.policy.match
+    if match.buckets and artifact.bucket not in match.bucket_names:
+        return f"the policy is not about s3://{artifact.bucket}"
+    key = artifact.uri.removeprefix(f"s3://{artifact.bucket}/")
+    if match.prefixes and not key.startswith(match.prefixes):
+        return f"the policy is about {' and '.join(match.prefixes)} only"
+    return None
+
+
+def _doubt(artifact: Artifact, situation: _Situation) -> str | None:
+    if artifact.doubt:
+        return artifact.doubt
+    if situation.capability is None:
+        return "it is not known what the bucket enforces"
+    if situation.capability.versioning == "suspended":
+        return "the bucket's versioning is suspended: a change there can neither be undone nor saves for sure"
+    return None
+
+
+def _whole(artifact: Artifact, situation: _Situation) -> str | None:
+    if not situation.has_complete:
+        return f"its run has no complete checkpoint; this one ({artifact.state}) may be all there is"
+    if not artifact.is_complete:
+        because = f": {artifact.state_reason}" if artifact.state_reason else ""
+        return f"only complete checkpoints are cleared; this one is {artifact.state}{because}"
+    return None
+
+
+def _protected(artifact: Artifact, _: _Situation) -> str | None:
+    return f"protected: {artifact.protected_because or 'the facts say so'}" if artifact.is_protected else None
+
+
+def _pinned(artifact: Artifact, situation: _Situation) -> str | None:
+    pin = pin_in_force(artifact.pins, situation.day)
+    return f"pinned by {pin}" if pin else None
+
+
+def _kind(artifact: Artifact, _: _Situation) -> str | None:
+    return (
+        None if artifact.kind == "intermediate" else f"it is a {artifact.kind.replace('_', ' ')} checkpoint"
+    )
+
+
+def _order(_: Artifact, situation: _Situation) -> str | None:
+    return None if situation.order_is_known else "the order of this run's checkpoints is not known"
+
+
+def _latest(artifact: Artifact, situation: _Situation) -> str | None:
+    if artifact.checkpoint_id in situation.newest:
+        count = situation.policy.keep.latest
+        newest = "the newest complete one" if count == 1 else f"one of the {count} newest complete ones"
+        return f"{newest} of its run"
+    return "the facts call it the latest of its run" if artifact.is_latest else None
+
+
+def _best(artifact: Artifact, situation: _Situation) -> str | None:
+    keep = situation.policy.keep
+    if not keep.best:
+        return None
+    if artifact.is_best:
+        return "the best checkpoint of its run"
+    if not situation.best_is_known and keep.best_unknown == "keep":
+        return "nothing says which checkpoint of this run is the best, so all complete ones stay"
+    return None
+
+
+def _every_n_steps(artifact: Artifact, situation: _Situation) -> str | None:
+    every = situation.policy.keep.every_n_steps
+    if every and artifact.step is not None and artifact.step % every == 0:
+        return f"its step is a multiple of {every}"
+    return None
+
+
+def _floor(artifact: Artifact, situation: _Situation) -> str | None:
+    if artifact.checkpoint_id in situation.floor:
+        return f"a run keeps at least {situation.policy.keep.min_complete_per_run} complete checkpoints"
+    return None
+
+
+def _quiet(artifact: Artifact, situation: _Situation) -> str | None:
+    quiet = situation.policy.quiet_for
+    if situation.age(artifact.last_modified_at) < quiet:
+        return f"it changed within {format_duration(quiet)}"
+    if situation.age(situation.newest_at) < quiet:
+        return f"its run changed within {format_duration(quiet)}"
+    return None
+
+
+_RULES: tuple[tuple[str, Rule], ...] = (
+    ("gate", _gate),
+    ("match", _match),
+    ("doubt", _doubt),
+    ("complete", _whole),
+    ("protected", _protected),
+    ("pinned", _pinned),
+    ("kind", _kind),
+    ("order", _order),
+    ("latest", _latest),
+    ("best", _best),
+    ("every_n_steps", _every_n_steps),
+    ("floor", _floor),
+    ("quiet", _quiet),
+)
+
+
+def _clear(artifact: Artifact, situation: _Situation) -> Decision:
+    """Delete what is due and may be deleted, else archive what is due, else say what stands in the way."""
+    policy, days = situation.policy, situation.age(artifact.last_modified_at).days
+    kept: list[tuple[str, str]] = []
+    if policy.delete and situation.age(artifact.last_modified_at) >= policy.delete.after:
+        way, obstacle = _way_to_delete(policy.delete.irreversible, situation.capability)
+        if way:
+            due = format_duration(policy.delete.after)
+            return Delete(artifact, "delete", f"{days} days since it changed, and {due} is the limit", way)
+        kept.append(("delete", obstacle))
+    if policy.archive and situation.age(artifact.last_modified_at) >= policy.archive.after:
+        obstacle = _archive_obstacle(artifact, policy.archive.to, situation.capability)
+        if not obstacle:
+            due = format_duration(policy.archive.after)
+            reason = f"{days} days since it changed, and {due} is the limit"
+            return Archive(artifact, "archive", reason, policy.archive.to)
+        kept.append(("archive", obstacle))
+    if kept:
+        return Keep(artifact, kept[0][0], "; ".join(obstacle for _, obstacle in kept))
+    return Keep(artifact, "age", f"{days} days since it changed: too young to be cleared")
+
+
+def _way_to_delete(irreversible: bool, capability: BucketCapability | None) -> tuple[Path | None, str]:  # noqa: FBT001  (a value of the policy)
+    if capability is None:
+        return None, "it is not known what the bucket enforces"
+    if capability.versioning == "on":
+        return "delete-marker", ""
+    if not irreversible:
+        return None, "deleting here would be for good, and the policy does not say 'irreversible: true'"
+    if not capability.delete:
+        return None, "deleting is not safe here: the endpoint does not enforce If-Match on deletes"
+    return "delete-if-match", ""
+
+
+def _archive_obstacle(artifact: Artifact, to: str, capability: BucketCapability | None) -> str:
+    shares = movable(artifact, to)
+    if not shares:
+        return f"nothing in it is hotter than {to} and large enough to be worth moving"
+    if capability is None:
+        return "it is not known what the bucket enforces"
+    if capability.versioning == "on":
+        return "the bucket keeps versions: a copy in a colder class adds one and saves nothing"
+    if not capability.can_copy:
+        return "copying in place is not safe here: the endpoint does not enforce conditions on copies"
+    if _largest(shares) > LARGEST_COPY_BYTES and not capability.copy_in_parts:
+        return "it holds objects above 5 GiB, and the endpoint does not enforce conditions on copies in parts"
+    return ""
+
+
+def _largest(shares: Iterable[ClassShare]) -> int:
+    return max((share.largest_bytes for share in shares), default=0)

@@ -1,0 +1,339 @@
+"""The nouns of the lifecycle: what a checkpoint is, what becomes of it, a plan, an approval, a receipt.
+
+Frozen values without behaviour of their own. Times are UTC without a zone, sizes bytes, money US dollars.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from lifecycle.policy import Policy
+
+SMALLEST_ARCHIVED_BYTES = 128 * 1024
+"""Infrequent-access classes bill at least 128 KiB per object: below that a move costs more than it saves."""
+
+HOTNESS: Mapping[str, int] = {
+    "STANDARD": 0,
+    "REDUCED_REDUNDANCY": 0,
+    "STANDARD_IA": 1,
+    "ONEZONE_IA": 2,
+    "GLACIER_IR": 3,
+    "GLACIER": 4,
+    "DEEP_ARCHIVE": 5,
+}
+"""Larger is colder. INTELLIGENT_TIERING moves objects by itself and has no place here: it is left alone."""
+
+Path = Literal["copy-in-place", "copy-in-parts", "delete-if-match", "delete-marker"]
+"""How an action is done: the last one leaves the version in place, the one before it does not."""
+Versioning = Literal["off", "on", "suspended"]
+Result = Literal["done", "changed", "protected", "skipped", "failed"]
+"""`failed` may be tried again; the others are final."""
+
+
+def _without_zone(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+Moment = Annotated[datetime, AfterValidator(_without_zone)]
+"""UTC without a zone; plan files spell it with a `Z`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassShare:
+    """What a checkpoint holds in one storage class, current versions only."""
+
+    storage_class: str
+    object_count: int
+    size_bytes: int
+    movable_count: int
+    """Objects large enough to be worth moving."""
+    movable_bytes: int
+    largest_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One checkpoint, as the published snapshot knows it: the unit of decision."""
+
+    checkpoint_id: str
+    uri: str
+    bucket: str
+    run: str
+    framework: str
+    step: int | None
+    epoch: int | None
+    state: str
+    state_reason: str
+    kind: str
+    is_latest: bool
+    is_best: bool
+    is_protected: bool
+    protected_because: str
+    object_count: int
+    size_bytes: int
+    last_modified_at: datetime
+    cost_usd_month: Decimal
+    classes: tuple[ClassShare, ...] = ()
+    pins: tuple[str, ...] = ()
+    """Keys of files that ask to keep it."""
+    doubt: str = ""
+    """Why its facts cannot be relied on, where they cannot."""
+
+    @property
+    def is_complete(self) -> bool:
+        """A trainer could start from it."""
+        return self.state == "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a storage class costs, as listed on a day."""
+
+    storage_class: str
+    usd_gib_month: Decimal
+    minimum_days: int
+    """Deleting or moving earlier bills the days that are left."""
+    usd_per_request: Decimal
+    """Putting or copying an object into the class."""
+    usd_gib_retrieved: Decimal = Decimal(0)
+    """Reading out of the class, a copy included."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """Prices in force on a day, by storage class."""
+
+    valid_on: date
+    prices: Mapping[str, Price]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketCapability:
+    """What a bucket and its endpoint really enforce: measured by the canary, never assumed."""
+
+    bucket: str
+    versioning: Versioning
+    copy_source: bool
+    """A copy with a wrong source ETag is refused."""
+    copy_destination: bool
+    """A copy over an object with a wrong ETag is refused."""
+    copy_in_parts: bool
+    """Both hold for a copy in parts, the only way for objects above 5 GiB."""
+    delete: bool
+    """A delete with a wrong ETag is refused."""
+
+    @property
+    def can_copy(self) -> bool:
+        """An object can be copied onto itself only if it is what was planned."""
+        return self.copy_source and self.copy_destination
+
+
+@dataclass(frozen=True, slots=True)
+class FailedGate:
+    """A blocking check that failed; `bucket` is empty when it speaks for everything."""
+
+    check_id: str
+    bucket: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a decision needs."""
+
+    snapshot_id: str
+    as_of: date
+    artifacts: tuple[Artifact, ...]
+    bucket_bytes: Mapping[str, int]
+    prices: PriceList
+    failed_gates: tuple[FailedGate, ...] = ()
+    capabilities: Mapping[str, BucketCapability] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """It stays."""
+
+    artifact: Artifact
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Its hotter objects move to a colder class, in place."""
+
+    artifact: Artifact
+    rule: str
+    reason: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """All of it goes; whether for good depends on the path."""
+
+    artifact: Artifact
+    rule: str
+    reason: str
+    path: Path
+
+
+Decision = Keep | Archive | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a plan: one checkpoint, what becomes of it, and why."""
+
+    checkpoint_id: str
+    uri: str
+    bucket: str
+    run: str
+    step: int | None
+    state: str
+    decision: Literal["keep", "archive", "delete"]
+    rule: str
+    reason: str
+    object_count: int
+    size_bytes: int
+    cost_usd_month: Decimal
+    action_count: int = 0
+    """Objects that change."""
+    action_bytes: int = 0
+    target_class: str = ""
+    from_classes: tuple[str, ...] = ()
+    path: str = ""
+    saving_usd_month: Decimal = Decimal(0)
+    """Net of what stays; nothing for versions that remain behind a delete marker."""
+    tail_usd_month: Decimal = Decimal(0)
+    """What goes on being billed for versions behind a delete marker."""
+    one_off_usd: Decimal = Decimal(0)
+    """Requests, and days of a minimum storage time that are left."""
+    chunk: int | None = None
+
+    @property
+    def is_change(self) -> bool:
+        """Something happens to it."""
+        return self.decision != "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What lines add up to."""
+
+    checkpoints: int = 0
+    objects: int = 0
+    size_bytes: int = 0
+    cost_usd_month: Decimal = Decimal(0)
+    saving_usd_month: Decimal = Decimal(0)
+    tail_usd_month: Decimal = Decimal(0)
+    one_off_usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A plan in numbers; `objects` and `size_bytes` of changes count what changes."""
+
+    keep: Total
+    archive: Total
+    delete: Total
+    runs: int
+    """Runs in which something changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """A Parquet file of a plan, bound to it by its hash."""
+
+    name: str
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done and why; nothing outside of it will be."""
+
+    id: str
+    fingerprint: str
+    snapshot_id: str
+    as_of: date
+    policy: Policy
+    policy_hash: str
+    price_date: date
+    code_version: str
+    created_at: Moment
+    expires_at: Moment
+    totals: Totals
+    capabilities: tuple[BucketCapability, ...]
+    warnings: tuple[str, ...]
+    lines: tuple[Line, ...]
+    actions: tuple[PlanFile, ...] = ()
+    """One file per chunk, in order."""
+    survivors: PlanFile | None = None
+    """Objects of the touched runs that must still be there afterwards."""
+
+    @property
+    def changes(self) -> tuple[Line, ...]:
+        """The lines in which something happens."""
+        return tuple(line for line in self.lines if line.is_change)
+
+    @property
+    def chunks(self) -> tuple[str, ...]:
+        """Names of the chunks: the unit that is applied at once."""
+        return tuple(file.name.removeprefix("actions/").removesuffix(".parquet") for file in self.actions)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody said yes to exactly one fingerprint."""
+
+    by: str
+    reason: str
+    at: Moment
+    fingerprint: str
+    expires_at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One change of one object."""
+
+    action_id: str
+    action: Literal["archive", "delete"]
+    bucket: str
+    object_key: str
+    version_id: str | None
+    etag: str
+    size_bytes: int
+    last_modified_at: datetime
+    storage_class: str
+    target_class: str
+    checkpoint_id: str
+    path: Path
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.object_key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A line of the journal: the intent before a change, the outcome after it."""
+
+    action_id: str
+    event: Literal["intent", "outcome"]
+    at: Moment
+    result: Result | None = None
+    detail: str = ""
+    uri: str = ""
+    etag: str = ""
+    """ETag after our own copy; a copy in parts gives a new one."""
+    original_last_modified_at: Moment | None = None
+    """A copy in place restarts the object's age: this is the one it had."""
