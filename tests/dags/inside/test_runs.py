@@ -1,0 +1,215 @@
+"""The three DAGs, task by task, in this process, over fake steps."""
+
+import io
+import re
+import signal
+from collections.abc import Callable, Mapping
+
+import pytest
+import rehearsal
+import rehearse
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.asset import AssetEvent
+from airflow.models.dagrun import DagRun
+from airflow.models.xcom import XComModel
+from airflow.sdk import DAG
+from airflow.utils.session import create_session
+from rehearsal import Answer, Progress
+from sqlalchemy import func, select
+
+from .conftest import Calls
+
+Rehearsed = Callable[[], tuple[object, str]]
+Dags = Mapping[str, DAG]
+
+pytestmark = pytest.mark.usefixtures("calls")
+
+DAY = "2026-11-20"
+ADA = Answer("Approve", "ada", "old runs")
+
+
+@pytest.fixture(scope="session")
+def dags(migrated: None) -> Dags:  # noqa: ARG001  (wanted done)
+    bag = DagBag()
+    assert bag.import_errors == {}
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            task.retry_delay = rehearsal.RETRY_DELAY
+    loaded: Dags = bag.dags
+    return loaded
+
+
+def states(run: DagRun) -> dict[str, tuple[str, int]]:
+    """Return `task` or `task [mapped name]` → its state and number of tries."""
+    return {
+        f"{task.task_id}{f' [{task.rendered_map_index}]' if task.map_index >= 0 else ''}": (
+            str(task.state),
+            task.try_number,
+        )
+        for task in run.get_task_instances()
+    }
+
+
+def events() -> list[Mapping[str, str]]:
+    with create_session() as session:
+        return list(session.scalars(select(AssetEvent.extra)))
+
+
+def run_night(dags: Dags, **conf: str) -> DagRun:
+    return dags["nightly_costs"].test(run_conf=conf)
+
+
+def run_plan(dags: Dags, answer: Answer) -> tuple[DagRun, list[str]]:
+    """Return the run, and the plans whose application it triggered."""
+    with rehearsal._answering(answer, Progress(io.StringIO())):
+        run = dags["lifecycle_plan"].test()
+    return run, sorted(conf["plan"] for conf in rehearsal._take_queued("lifecycle_apply", run.start_date))
+
+
+def test_a_night_goes_through_all_stages_of_its_day_in_order(dags: Dags, calls: Calls) -> None:
+    run = run_night(dags, day=DAY)
+    assert run.state == "success"
+    assert set(states(run).values()) == {("success", 1)}
+    assert {"ingest [aws-bill]", "ingest [train]"} < states(run).keys()
+    ingests = [f"ingest {DAY} aws-bill", f"ingest {DAY} train"]
+    assert [calls()[0], *sorted(calls()[1:3]), *calls()[3:]] == [
+        f"source_names {DAY}",
+        *ingests,
+        f"build {DAY}",
+        f"check {DAY}",
+        f"publish {DAY}",
+    ]
+
+
+def test_who_waits_for_the_marts_hears_snapshot_and_day(dags: Dags) -> None:
+    before = events()
+    run_night(dags, day=DAY)
+    assert events()[len(before) :] == [{"snapshot_id": f"{DAY}-abc", "day": DAY}]
+
+
+def test_a_failed_gate_fails_publish_once_and_tells_nobody(
+    dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TROUBLE", "publish refused")
+    before = events()
+    run = run_night(dags, day=DAY)
+    assert run.state == "failed"
+    assert states(run)["publish"] == ("failed", 1)
+    assert calls().count(f"publish {DAY}") == 1
+    assert events() == before
+
+
+def test_a_broken_delivery_fails_once_and_nothing_is_built(
+    dags: Dags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TROUBLE", "ingest terminal")
+    found = states(run_night(dags, day=DAY))
+    assert found["ingest [train]"] == ("failed", 1)
+    assert found["build"] == found["publish"] == ("upstream_failed", 0)
+
+
+def test_a_store_that_does_not_answer_is_asked_again(dags: Dags, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_TROUBLE", "build transient 1")
+    run = run_night(dags, day=DAY)
+    assert (run.state, states(run)["build"]) == ("success", ("success", 2))
+
+
+def test_a_day_that_is_none_fails_at_once(dags: Dags, calls: Calls) -> None:
+    with pytest.raises(ValueError, match="not a 'date'"):
+        run_night(dags, day="yesterday")
+    assert calls() == []
+
+
+def test_what_is_approved_is_recorded_and_triggered_for_each_policy(dags: Dags, calls: Calls) -> None:
+    run, triggered = run_plan(dags, ADA)
+    found = states(run)
+    assert run.state == "success"
+    assert found["clean_up.plan [nothing-to-do.yaml]"] == ("skipped", 1)
+    assert calls()[0] == "policies acme/moraine.yaml"
+    assert sorted(call for call in calls() if call.startswith("approve")) == [
+        "approve old-uploads ada old runs",
+        "approve stale-checkpoints ada old runs",
+    ]
+    assert triggered == ["old-uploads", "stale-checkpoints"]
+
+
+def test_what_is_rejected_is_neither_recorded_nor_triggered(dags: Dags, calls: Calls) -> None:
+    run, triggered = run_plan(dags, Answer("Reject", "ada", ""))
+    assert run.state == "success"
+    assert states(run)["clean_up.record_approval [old-uploads]"] == ("skipped", 1)
+    assert not any(call.startswith("approve") for call in calls())
+    assert triggered == []
+
+
+def test_a_question_that_was_passed_by_is_no_approval(dags: Dags, calls: Calls) -> None:
+    # What a person does who marks the question as a success in Airflow's pages.
+    run = dags["lifecycle_plan"].test(mark_success_pattern=r"clean_up\.ask")
+    assert run.state == "failed"
+    assert states(run)["clean_up.record_approval [old-uploads]"] == ("failed", 1)
+    assert not any(call.startswith("approve") for call in calls())
+    assert rehearsal._take_queued("lifecycle_apply", run.start_date) == []
+
+
+def test_an_approved_plan_is_applied_by_chunks_and_then_verified(dags: Dags, calls: Calls) -> None:
+    run = dags["lifecycle_apply"].test(run_conf={"plan": "old-uploads"})
+    assert run.state == "success"
+    assert {"apply_chunk [chunk-00000]", "apply_chunk [chunk-00001]"} < states(run).keys()
+    assert calls()[0] == "chunks old-uploads"
+    assert sorted(calls()[1:3]) == [f"apply_chunk old-uploads chunk-0000{number}" for number in (0, 1)]
+    assert calls()[3:] == ["verify old-uploads"]
+
+
+def test_a_refused_plan_fails_once_and_is_not_verified(dags: Dags, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_TROUBLE", "apply_chunk refused")
+    found = states(dags["lifecycle_apply"].test(run_conf={"plan": "old-uploads"}))
+    assert found["apply_chunk [chunk-00000]"] == ("failed", 1)
+    assert found["verify"] == ("upstream_failed", 0)
+
+
+def test_apply_needs_a_plan(dags: Dags, calls: Calls) -> None:
+    with pytest.raises(ValueError, match="plan"):
+        dags["lifecycle_apply"].test()
+    assert calls() == []
+
+
+@pytest.fixture
+def rehearsed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Rehearsed:
+    """Call the program; return its exit code and what it prints."""
+
+    def run() -> tuple[object, str]:
+        words = ["--day", DAY, "--answer", "Approve", "--by", "ada", "--reason", "old runs"]
+        monkeypatch.setattr("sys.argv", ["rehearse.py", *words])
+        with pytest.raises(SystemExit) as ended:
+            rehearse.main()
+        return ended.value.code, capfd.readouterr().out
+
+    return run
+
+
+def test_a_rehearsal_runs_all_three_and_leaves_no_run_in_the_queue(
+    rehearsed: Rehearsed, calls: Calls
+) -> None:
+    code, out = rehearsed()
+    assert code == 0
+    assert len(re.findall(r"^done +\d+\.\d s  lifecycle_apply\.verify$", out, re.MULTILINE)) == 2
+    assert "asked             Clean up by old-uploads: 2 objects?" in out
+    assert "answered          Approve, ada: old runs" in out
+    assert [f"publish {DAY}", "approve old-uploads ada old runs"] == [
+        call for call in calls() if call.startswith(("publish", "approve old"))
+    ]
+    with create_session() as session:
+        assert session.scalars(select(DagRun.run_id).where(DagRun.state == "queued")).all() == []
+        longest = session.scalar(select(func.max(func.length(XComModel.value))))
+    assert longest < 1000, "tasks hand on names and counts, never data"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "Airflow's handler would ignore it"
+
+
+def test_a_rehearsal_stops_where_a_night_failed_and_says_why(
+    rehearsed: Rehearsed, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TROUBLE", "build terminal")
+    code, out = rehearsed()
+    assert code == 1
+    assert "error nightly_costs.build: it did not work\n  where: the fake build\n  fix:   Leave it" in out
+    assert "not run           nightly_costs.publish" in out
+    assert not any(call.startswith("policies") for call in calls())
