@@ -7,10 +7,13 @@ from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from pipelines.domain.text import to_json, visible
+
+_UNBOUNDED = 100_000
 
 
 def print_json(value: object) -> None:
@@ -22,10 +25,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     """Print rows for a terminal."""
     table = Table(box=SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(Text(visible(value), justify=_side(value)) for value in row))
-    Console().print(table)
+    console = Console()
+    # A value is shown whole: a line may be longer than the screen, as in other query tools, but never cut.
+    widest = Measurement.get(console, console.options.update(max_width=_UNBOUNDED), table).maximum
+    console.print(table, width=widest, crop=False, soft_wrap=True)
 
 
 def _side(value: object) -> Literal["left", "right"]:

@@ -42,12 +42,12 @@ class Run:
         return _evening(as_of) - timedelta(minutes=round(days_ago * 1440)) + shift
 
 
-CHAT_TRAINER = HuggingFace(6, 4_957_878_536, 104 * GB, 8, 3500)
-GEMMA_WRITER = Orbax(16, 14 * GB)
+CHAT_TRAINER = HuggingFace(6, 4_957_878_536, 52 * GB, 8, 3500)
+GEMMA_WRITER = Orbax(16, 4_900_000_000)
 CHAT = Run("nlp", "chat-13b-sft", CHAT_TRAINER, 24, 58, 6, 500)
 REWARD = Run("nlp", "reward-7b", HuggingFace(3, 4_831_838_208, 54 * GB, 4, 2000), 18, 59, 20, 250)
 PRETRAIN = Run("nlp", "pretrain-30b", DeepSpeed(1, 8, 61 * GB, 46 * GB), 20, 57, 8, 1000)
-MOE = Run("platform", "moe-200b", DeepSpeed(4, 8, 35 * GB, 20 * GB), 14, 56, 17, 2000)
+MOE = Run("platform", "moe-200b", DeepSpeed(4, 8, 35 * GB, 9_800_000_000), 14, 56, 17, 2000)
 GEMMA = Run("platform", "gemma-9b-tpu", GEMMA_WRITER, 20, 55, 5, 1000)
 SEGMENTER = Run("vision", "segmenter", Lightning(11_424_612_352, 3), 24, 58, 9, 1500)
 VIDEO = Run("vision", "video-diffusion", Lightning(88_046_829_568, 1), 16, 52, 12, 4000)

@@ -43,7 +43,7 @@ keep:
   min_complete_per_run: 2    # never fewer, whatever the other rules say
 quiet_for: 3d                # a run that saved lately is left alone
 archive: {after: 14d, to: GLACIER_IR}
-delete: {after: 45d, irreversible: true}    # this bucket keeps no versions: deleted is gone
+delete: {after: 30d, irreversible: true}    # this bucket keeps no versions: deleted is gone
 limits: {objects: 5000, bytes: 200TiB, usd_month: 5000, share_of_bucket: 0.9, runs: 20}
 expires: 24h
 """

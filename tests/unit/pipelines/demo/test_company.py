@@ -34,7 +34,7 @@ def test_no_object_or_version_exists_twice(company: Company) -> None:
 
 def test_the_company_is_small_in_objects_and_large_in_bytes(company: Company) -> None:
     assert 2000 < len(company.objects) < 3500
-    assert 60e12 < sum(item.size_bytes for item in company.objects) < 150e12
+    assert 50e12 < sum(item.size_bytes for item in company.objects) < 150e12
     assert sum(len(item.body) for item in company.objects) < 1e6
 
 
