@@ -14,6 +14,7 @@ import pyarrow as pa
 from lifecycle.decide import LARGEST_COPY_BYTES
 from lifecycle.model import SMALLEST_ARCHIVED_BYTES, Line, Plan, PlanFile
 from pipelines import published
+from pipelines.domain.quoting import quote
 from pipelines.errors import Terminal
 
 _DECIDED = pa.schema(
@@ -179,6 +180,6 @@ def _refuse_disagreement(connection: duckdb.DuckDBPyConnection, plan: Plan) -> N
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, directory: Path, name: str) -> PlanFile:
     path = directory / name
-    quoted = str(path).replace("'", "''")
-    rows = connection.execute(f"copy ({query}) to '{quoted}' (format parquet, compression zstd)").fetchall()
+    statement = f"copy ({query}) to {quote(str(path))} (format parquet, compression zstd)"
+    rows = connection.execute(statement).fetchall()
     return PlanFile(name, sha256_of(path), int(rows[0][0]))

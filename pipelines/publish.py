@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.domain.quoting import quote, quote_name
 from pipelines.domain.snapshots import POINTER, BuildMeta, CheckResult, Snapshot, snapshot_key
 from pipelines.errors import NotFound, Refused, Terminal
 from pipelines.stores import Store
@@ -42,7 +43,7 @@ class _Table:
         return f"marts/{self.name}.parquet"
 
     def __str__(self) -> str:
-        return f"{_quote_name(self.schema)}.{_quote_name(self.name)}"
+        return f"{quote_name(self.schema)}.{quote_name(self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,9 @@ def _files_open(warehouse: Path, beside: Path) -> Iterator[duckdb.DuckDBPyConnec
     fresh = beside / "warehouse.duckdb"
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     try:
-        connection.execute(f"set temp_directory = {_quote(str(beside / 'spill'))}")
-        connection.execute(f"attach {_quote(str(warehouse))} as build (read_only)")
-        connection.execute(f"attach {_quote(str(fresh))} as published (storage_version '{STORAGE_VERSION}')")
+        connection.execute(f"set temp_directory = {quote(str(beside / 'spill'))}")
+        connection.execute(f"attach {quote(str(warehouse))} as build (read_only)")
+        connection.execute(f"attach {quote(str(fresh))} as published (storage_version '{STORAGE_VERSION}')")
         yield connection
         connection.execute("checkpoint published")
         connection.execute("detach published")
@@ -177,7 +178,7 @@ def _upload_rows(publication: _Publication, table: _Table) -> int:
     path = publication.beside / table.parquet
     path.parent.mkdir(exist_ok=True)
     copied = publication.connection.execute(
-        f"copy build.{table} to {_quote(str(path))} (format parquet, compression zstd)"
+        f"copy build.{table} to {quote(str(path))} (format parquet, compression zstd)"
     ).fetchall()
     publication.lake.upload(path, snapshot_key(publication.snapshot.snapshot_id, table.parquet))
     return int(copied[0][0])
@@ -199,7 +200,7 @@ def _definition(publication: _Publication, table: _Table) -> str:
     if not table.is_viewed:
         return f"create table published.{table} as select * from build.{table}"
     key = snapshot_key(publication.snapshot.snapshot_id, table.parquet)
-    source = _quote(f"{publication.lake.uri}/{key}")
+    source = quote(f"{publication.lake.uri}/{key}")
     return f"create view published.{table} as select * from read_parquet({source})"
 
 
@@ -212,15 +213,15 @@ def _copy_comments(connection: duckdb.DuckDBPyConnection, table: _Table) -> None
         [table.schema, table.name],
     ).fetchall()
     for (comment,) in described:
-        connection.execute(f"comment on {kind} published.{table} is {_quote(comment)}")
+        connection.execute(f"comment on {kind} published.{table} is {quote(comment)}")
     described = connection.execute(
         "select column_name, comment from duckdb_columns() where database_name = 'build' "
         "and comment is not null and (schema_name, table_name) = (?, ?)",
         [table.schema, table.name],
     ).fetchall()
     for column, comment in described:
-        name = f"published.{table}.{_quote_name(column)}"
-        connection.execute(f"comment on column {name} is {_quote(comment)}")
+        name = f"published.{table}.{quote_name(column)}"
+        connection.execute(f"comment on column {name} is {quote(comment)}")
 
 
 def _sign(publication: _Publication) -> None:
@@ -239,7 +240,7 @@ def _sign(publication: _Publication) -> None:
         ],
     )
     for name, comment in _SIGNATURE.items():
-        connection.execute(f"comment on {name} is {_quote(comment)}")
+        connection.execute(f"comment on {name} is {quote(comment)}")
 
 
 _SIGNATURE = {
@@ -250,11 +251,3 @@ _SIGNATURE = {
     "column published.reference.snapshot.as_of": "The day it is about (UTC).",
     "column published.reference.snapshot.published_at": "When it was first published (UTC).",
 }
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _quote_name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

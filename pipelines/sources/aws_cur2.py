@@ -3,9 +3,10 @@
 import pyarrow as pa
 
 from pipelines.domain.deliveries import Delivery
+from pipelines.domain.quoting import quote_name
 from pipelines.domain.raw_tables import AWS_CUR2
 from pipelines.sources import data_exports
-from pipelines.sources.columns import json_text, projection, quote_name, require
+from pipelines.sources.columns import json_text, projection, require
 from pipelines.sources.places import Place
 from pipelines.sources.reading import DataFile, read_delivery
 

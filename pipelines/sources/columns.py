@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
+from pipelines.domain.quoting import quote_name
 from pipelines.domain.raw_tables import RAW_TABLES, Columns
 from pipelines.errors import Terminal
 
@@ -70,16 +71,6 @@ def utc(column: str, kind: str) -> str:
     if kind in ("BIGINT", "INTEGER"):
         return f"make_timestamp_ms({column}::bigint)"
     return f"{column}::timestamp"
-
-
-def quote_name(name: str) -> str:
-    """Return an identifier that is exactly `name`."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote(text: str) -> str:
-    """Return a string literal that is exactly `text`."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _expression(found: tuple[str, str] | None, wanted: str) -> str:

@@ -12,11 +12,12 @@ from functools import partial
 import pyarrow as pa
 
 from pipelines.domain.deliveries import Delivery, Part
+from pipelines.domain.quoting import quote, quote_name
 from pipelines.domain.raw_tables import FOCUS
 from pipelines.errors import NotFound, Terminal
 from pipelines.sources import data_exports
 from pipelines.sources.bucket_root import BucketRoot, md5_of
-from pipelines.sources.columns import json_text, projection, quote, quote_name, require, utc
+from pipelines.sources.columns import json_text, projection, require, utc
 from pipelines.sources.places import Place
 from pipelines.sources.reading import DataFile, FileForm, read_delivery, read_file
 from pipelines.stores import Blob

@@ -12,9 +12,10 @@ import pyarrow as pa
 from pyarrow import orc
 
 from pipelines.domain.deliveries import Delivery
+from pipelines.domain.quoting import quote
 from pipelines.errors import Terminal
 from pipelines.sources.bucket_root import bucket_root
-from pipelines.sources.columns import Present, arrow_schema, quote
+from pipelines.sources.columns import Present, arrow_schema
 from pipelines.sources.places import Place
 
 BATCH_ROWS = 122_880

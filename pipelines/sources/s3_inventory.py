@@ -14,9 +14,10 @@ from functools import partial
 import pyarrow as pa
 
 from pipelines.domain.deliveries import Delivery
+from pipelines.domain.quoting import quote
 from pipelines.domain.raw_tables import S3_INVENTORY
 from pipelines.errors import NotFound, Terminal, Transient
-from pipelines.sources.columns import projection, quote, require
+from pipelines.sources.columns import projection, require
 from pipelines.sources.places import Place
 from pipelines.sources.reading import DataFile, FileForm, read_delivery
 from pipelines.sources.s3_inventory_manifest import REQUIRED, Manifest, parse_manifest

@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 
 from pipelines.domain.configuration import Engine
+from pipelines.domain.quoting import quote, quote_name, quote_table
 from pipelines.errors import Terminal
 from pipelines.warehouse.contracts import check_contract
 from pipelines.warehouse.inputs import Inputs, load_inputs
 from pipelines.warehouse.models import Model, shipped_models
-from pipelines.warehouse.quoting import quote, quote_name, quote_table
 
 __all__ = ["BuildReport", "Engine", "Inputs", "ModelBuilt", "build_warehouse"]
 

@@ -2,9 +2,9 @@
 
 import duckdb
 
+from pipelines.domain.quoting import quote_name, quote_table
 from pipelines.errors import Terminal
 from pipelines.warehouse.models import Model
-from pipelines.warehouse.quoting import quote_name, quote_table
 
 SHOWN_ROWS = 5
 

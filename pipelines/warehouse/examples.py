@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import duckdb
 
 from pipelines.domain.configuration import Teams
+from pipelines.domain.quoting import quote, quote_name, quote_table
 from pipelines.domain.raw_tables import Columns
 from pipelines.warehouse.build import SCHEMAS, set_as_of
 from pipelines.warehouse.contracts import check_columns
 from pipelines.warehouse.descriptions import Example, Row
 from pipelines.warehouse.inputs import fill_table, given_tables, load_reference
 from pipelines.warehouse.models import Model
-from pipelines.warehouse.quoting import quote, quote_name, quote_table
 
 _OUTCOME = "example_outcome"
 _EXPECTED = "example_expected"

@@ -8,11 +8,11 @@ import duckdb
 
 from pipelines.domain.configuration import Teams
 from pipelines.domain.deliveries import Landed
+from pipelines.domain.quoting import quote, quote_name, quote_table
 from pipelines.domain.raw_tables import DELIVERIES, LANDED_AT, RAW_TABLES, Columns
 from pipelines.domain.uris import BucketUri, parse_uri
 from pipelines.errors import Terminal
 from pipelines.reference import reference_tables
-from pipelines.warehouse.quoting import quote, quote_name, quote_table
 
 TEAM_PREFIXES: Columns = (("bucket", "varchar"), ("prefix", "varchar"), ("team", "varchar"))
 TEAM_TAGS: Columns = (("position", "bigint"), ("json_path", "varchar"))
