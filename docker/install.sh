@@ -20,6 +20,6 @@ python=${PYTHON:-python3}
 }
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 uv=$(grep '^uv==' constraints.txt)
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$uv"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check "$uv"
 # shellcheck disable=SC2086
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --constraint constraints.txt $editable ".[$extras]"

@@ -72,7 +72,7 @@ def _rehearse(settings: Path, as_of: date, console: Console) -> None:
         "--by",
         HUMAN,
         "--reason",
-        "the plan was shown above",
+        "asked for by make demo",
         "--home",
         str(settings.parent / "airflow"),
     ]

@@ -10,28 +10,32 @@ import duckdb
 BUCKET = "bench"
 PARTS = 4
 
-# Eleven objects to a checkpoint folder, five shards of each; every fourth object is a dataset shard.
+# Eleven objects to a checkpoint, fifty checkpoints to a run; every fourth object is a dataset shard. `j` counts the
+# objects that are no shards. A few keys need decoding.
 _OBJECTS = """
+with numbered as (
+    select i, (i // 4) * 3 + i % 4 as j from range(?, ?) as numbers (i)
+)
 select
     'bench' as bucket,
     case
         when i % 4 = 3
             then 'datasets/d' || (i % 40) || '/train-' || lpad((i // 40)::varchar, 6, '0') || '.parquet'
-        else 'runs/team-' || (i % 7) || '/run-' || lpad((i // 6000)::varchar, 4, '0') || '/checkpoint-'
-            || (((i // 11) % 500) * 500) || '/'
+        else 'runs/team-' || (j // 550 % 7) || '/run-' || lpad((j // 550)::varchar, 5, '0') || '/checkpoint-'
+            || ((j // 11 % 50 + 1) * 500) || '/'
             || case
-                when i % 11 < 5 then 'model-0000' || (i % 11 + 1) || '-of-00005.safetensors'
-                when i % 11 = 5 then 'trainer_state.json'
-                when i % 11 = 6 then 'optimizer.pt'
-                when i % 11 = 7 then 'scheduler.pt'
-                else 'rng_state_' || (i % 11) || '.pth'
+                when j % 11 < 5 then 'model-0000' || (j % 11 + 1) || '-of-00005.safetensors'
+                when j % 11 = 5 then 'trainer_state.json'
+                when j % 11 = 6 then 'optimizer.pt'
+                when j % 11 = 7 then 'scheduler.pt'
+                else 'rng_state_' || (j % 11 - 8) || '.pth'
             end
     end || case when i % 9973 = 0 then ' + ' || i else '' end as key,
     (i * 7919) % 5000000000 as size,
     timestamp '2026-09-01' + to_seconds((i * 37) % 6000000) as last_modified_date,
     md5(i::varchar) as e_tag,
     case when i % 5 = 0 then 'STANDARD_IA' else 'STANDARD' end as storage_class
-from range(?, ?) as numbers (i)
+from numbered
 """
 
 
