@@ -10,8 +10,8 @@ import duckdb
 BUCKET = "bench"
 PARTS = 4
 
-# Eleven objects to a checkpoint, fifty checkpoints to a run; every fourth object is a dataset shard. `j` counts the
-# objects that are no shards. A few keys need decoding.
+# Eleven objects to a checkpoint, fifty checkpoints to a run; every fourth object is a dataset shard.
+# `j` counts the objects that are no shards. A few keys need decoding.
 _OBJECTS = """
 with numbered as (
     select i, (i // 4) * 3 + i % 4 as j from range(?, ?) as numbers (i)
