@@ -155,7 +155,9 @@ def report_(
     Example: moraine report --format csv --out costs.csv
     """
     with steps.published(_open(config, None)) as (_, connection):
-        text = report.render(connection, "json" if as_json else form.value, width=_console.width)
+        for_terminal = out is None and sys.stdout.isatty()
+        name = "json" if as_json else form.value
+        text = report.render(connection, name, width=_console.width, color=for_terminal)
     _write(text, out)
 
 

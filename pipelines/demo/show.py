@@ -97,7 +97,7 @@ def _close(
         closing(published.open_snapshot(lake, published.current(lake), scratch)) as facts,
     ):
         console.print()
-        console.print(report.render(facts, "text", width=console.width), markup=False, highlight=False)
+        report.render_report(facts, console)
     cleared = list(_cleared(directory / "lake" / "plans"))
     for each in cleared:
         _print_cleared(each, console)

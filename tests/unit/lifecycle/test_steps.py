@@ -196,3 +196,24 @@ def test_an_unreadable_approval_counts_for_nothing(lab: Lab) -> None:
     (Path(made.path) / "approvals" / "0001.json").write_text('{"by": "Ada"}')
     with pytest.raises(PlanRefused, match="nobody approved"):
         steps.apply(lab.run(), made.id)
+
+
+def test_the_policies_of_the_settings_are_found_by_path(lab: Lab) -> None:
+    folder = lab.home / lab.run().settings.configuration.policies
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "b.yaml").write_text("name: b\n")
+    (folder / "a.yaml").write_text("name: a\n")
+    (folder / "notes.txt").write_text("no policy\n")
+    found = [Path(path) for path in steps.policies(lab.run())]
+    assert [path.name for path in found if path.name in ("a.yaml", "b.yaml", "notes.txt")] == [
+        "a.yaml",
+        "b.yaml",
+    ]
+    assert all(path.is_file() for path in found)
+
+
+def test_settings_without_policies_say_where_one_goes(lab: Lab) -> None:
+    for path in (lab.home / lab.run().settings.configuration.policies).glob("*.yaml"):
+        path.unlink()
+    with pytest.raises(NotFound, match="no policies"):
+        steps.policies(lab.run())
