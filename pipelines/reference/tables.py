@@ -4,6 +4,33 @@ from dataclasses import dataclass
 
 from pipelines.domain.raw_tables import Columns
 
+MEANINGS = {
+    "prices": "One row per list price and tier, from the day it holds, with its source.",
+    "storage_classes": "One row per storage class: what it bills beside the bytes themselves.",
+    "transfer_rules": "One row per rule that names the path of a transfer; the first match in order counts.",
+    "region_codes": "One row per short code of a region in usage types.",
+    "storage_meters": "One row per rule for storage class and group of a meter; the first match counts.",
+    "providers": "One row per name that a bill gives a provider.",
+    "service_layers": "One row per service: its name, and its layer of the cost stack.",
+    "usage_layers": "One row per kind of usage that belongs to another layer than its service.",
+    "category_layers": "One row per FOCUS service category and its layer of the cost stack.",
+    "units": "One row per spelling of a unit of data: its bytes.",
+    "layouts": "One row per way of saving checkpoints.",
+    "layout_run_folders": "One row per folder between a run and its checkpoints.",
+    "layout_not_metrics": "One row per word in a name that is no metric.",
+    "layout_names": "One row per form of a checkpoint's name.",
+    "layout_files": "One row per form of a file's name inside a checkpoint, with its role.",
+    "layout_anchors": "One row per file that proves a checkpoint, and how far above it the checkpoint is.",
+    "layout_other_files": "One row per ending of files in a checkpoint that have no form of their own.",
+    "layout_temporary_folders": "One row per mark of a folder that is still being written.",
+    "layout_requirements": "One row per thing that a complete checkpoint has.",
+    "layout_conditions": "One row per file that makes a requirement apply.",
+    "metric_words": "One row per word in a metric's name that tells whether less or more is better.",
+    "team_prefixes": "One row per prefix and the team that owns what lies below it.",
+    "team_tags": "One row per tag that names a team on a bill.",
+}
+"""What a row of each table is; the comment that the table carries in a warehouse."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceTable:

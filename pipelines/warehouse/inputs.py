@@ -13,6 +13,7 @@ from pipelines.domain.raw_tables import DELIVERIES, LANDED_AT, RAW_TABLES, Colum
 from pipelines.domain.uris import BucketUri, parse_uri
 from pipelines.errors import Terminal
 from pipelines.reference import reference_tables
+from pipelines.reference.tables import MEANINGS
 
 TEAM_PREFIXES: Columns = (("bucket", "varchar"), ("prefix", "varchar"), ("team", "varchar"))
 TEAM_TAGS: Columns = (("position", "bigint"), ("json_path", "varchar"))
@@ -63,6 +64,8 @@ def load_reference(connection: duckdb.DuckDBPyConnection, teams: Teams) -> None:
         fill_table(connection, f"reference.{table.name}", table.columns, table.rows)
     fill_table(connection, "reference.team_prefixes", TEAM_PREFIXES, _prefix_rows(teams))
     fill_table(connection, "reference.team_tags", TEAM_TAGS, _tag_rows(teams))
+    for name, meaning in MEANINGS.items():
+        connection.execute(f"comment on table {quote_table('reference.' + name)} is {quote(meaning)}")
 
 
 def make_table(connection: duckdb.DuckDBPyConnection, table: str, columns: Columns) -> None:

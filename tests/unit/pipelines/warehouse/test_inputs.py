@@ -12,7 +12,7 @@ from pipelines.domain.deliveries import Landed
 from pipelines.domain.raw_tables import RAW_TABLES
 from pipelines.errors import Terminal
 from pipelines.warehouse.build import SCHEMAS
-from pipelines.warehouse.inputs import Inputs, given_tables, load_inputs
+from pipelines.warehouse.inputs import Inputs, given_tables, load_inputs, load_reference
 
 VERSIONS = ", ".join(f"null::{kind} as {name}" for name, kind in RAW_TABLES["mlflow_versions"])
 
@@ -87,3 +87,9 @@ def test_owners_become_tables(connection: duckdb.DuckDBPyConnection) -> None:
     assert connection.execute("from reference.team_prefixes").fetchall() == [("b", "a'b/", "nlp")]
     paths = connection.execute("select json_path from reference.team_tags order by position").fetchall()
     assert paths == [('$."team"',), ('$."user_team"',), ('$."user:team"',)]
+
+
+def test_every_reference_table_says_what_a_row_is(connection: duckdb.DuckDBPyConnection) -> None:
+    load_reference(connection, Teams())
+    silent = "select table_name from duckdb_tables() where schema_name = 'reference' and comment is null"
+    assert connection.execute(silent).fetchall() == []
