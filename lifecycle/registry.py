@@ -18,8 +18,10 @@ _PAGE_SIZE = 1000
 _TIMEOUT_SECONDS = 30.0
 
 
-def served_versions(configuration: Configuration, base: Path) -> tuple[ModelVersion, ...]:
-    """Return every registered version of every configured registry, read now.
+def served_versions(
+    configuration: Configuration, base: Path, token: str | None = None
+) -> tuple[ModelVersion, ...]:
+    """Return every registered version of every configured registry, read now; `token` is MLflow's own.
 
     Raises:
         Protected: a registry cannot be read; not knowing what it serves protects everything.
@@ -27,7 +29,7 @@ def served_versions(configuration: Configuration, base: Path) -> tuple[ModelVers
     found: list[ModelVersion] = []
     for source in configuration.sources:
         if source.kind == "mlflow":
-            found += _read(source, configuration, base)
+            found += _read(source, configuration, base, token)
     return tuple(found)
 
 
@@ -62,11 +64,11 @@ def _lineage(place: str) -> Iterator[str]:
         place = place.rpartition("/")[0]
 
 
-def _read(source: Source, configuration: Configuration, base: Path) -> list[ModelVersion]:
+def _read(source: Source, configuration: Configuration, base: Path, token: str | None) -> list[ModelVersion]:
     try:
         uri = parse_uri(source.uri, base=base)
         if isinstance(uri, HttpUri):
-            pages: Iterable[Mapping[str, Any]] = _answers(uri.url)
+            pages: Iterable[Mapping[str, Any]] = _answers(uri.url, token)
         else:
             pages = _saved(open_store(uri, configuration.endpoints))
         return [version for page in pages for version in model_versions(page)]
@@ -93,13 +95,18 @@ def _saved(store: Store) -> list[Mapping[str, Any]]:
     return pages
 
 
-def _answers(url: str) -> Iterator[Mapping[str, Any]]:
-    token = ""
-    with httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS) as client:
+def _answers(url: str, token: str | None) -> Iterator[Mapping[str, Any]]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    seen = {""}
+    page = ""
+    with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS) as client:
         while True:
-            parameters = {"max_results": str(_PAGE_SIZE)} | ({"page_token": token} if token else {})
+            parameters = {"max_results": str(_PAGE_SIZE)} | ({"page_token": page} if page else {})
             answer = client.get(SEARCH_PATH, params=parameters).raise_for_status().json()
             yield answer
-            token = answer.get("next_page_token") or ""
-            if not token:
+            page = answer.get("next_page_token") or ""
+            if not page:
                 return
+            if page in seen:
+                raise ValueError("the registry names a page a second time")
+            seen.add(page)

@@ -1,7 +1,8 @@
 """What the lifecycle takes from `moraine.yaml`, and which code it is. Read here, and nowhere else."""
 
 import hashlib
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,8 @@ class Settings:
 
     configuration: Configuration
     base: Path
+    registry_token: str | None = field(default=None, repr=False)
+    """MLflow's token, from MLFLOW_TRACKING_TOKEN as its own clients take it; never printed."""
 
     @property
     def lake_uri(self) -> Uri:
@@ -75,7 +78,8 @@ def load(path: Path) -> Settings:
         Terminal: it is missing, unreadable or wrong; the message names the line.
     """
     text = read_text(path, what="settings file", fix="Name it with --config or MORAINE_CONFIG.")
-    return Settings(parse_configuration(text, origin=str(path)), path.absolute().parent)
+    configuration = parse_configuration(text, origin=str(path))
+    return Settings(configuration, path.absolute().parent, os.environ.get("MLFLOW_TRACKING_TOKEN"))
 
 
 def read_text(path: Path, *, what: str, fix: str) -> str:

@@ -312,7 +312,8 @@ class _Counter:
 
 def _refuse_served(run: Run, plan: Plan, work: Work) -> None:
     touched = {action.checkpoint_id for actions in work.values() for action in actions}
-    versions = served_versions(run.settings.configuration, run.settings.base)
+    settings = run.settings
+    versions = served_versions(settings.configuration, settings.base, settings.registry_token)
     refuse_served(versions, (line.uri for line in plan.changes if line.checkpoint_id in touched))
 
 

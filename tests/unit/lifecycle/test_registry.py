@@ -58,12 +58,13 @@ def test_a_run_id_in_the_path_is_served_whatever_the_source_says() -> None:
 def answering() -> Iterator[Callable[..., str]]:
     servers: list[tuple[ThreadingHTTPServer, Thread]] = []
 
-    def start(pages: dict[str, object], status: int = 200) -> str:
+    def start(pages: dict[str, object], status: int = 200, secret: str = "") -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 token = parse_qs(urlsplit(self.path).query).get("page_token", [""])[0]
                 body = json.dumps(pages[token]).encode()
-                self.send_response(status)
+                is_known = not secret or self.headers["Authorization"] == f"Bearer {secret}"
+                self.send_response(status if is_known else 401)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -99,8 +100,13 @@ def test_all_pages_are_read(answering: Callable[..., str], tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "pages, status",
-    [({"": {}}, 500), ({"": [1]}, 200), ({"": {"model_versions": [{"version": "1"}]}}, 200)],
-    ids=["error", "not-an-answer", "nameless"],
+    [
+        ({"": {}}, 500),
+        ({"": [1]}, 200),
+        ({"": {"model_versions": [{"version": "1"}]}}, 200),
+        ({"": {"next_page_token": "two"}, "two": {"next_page_token": "two"}}, 200),
+    ],
+    ids=["error", "not-an-answer", "nameless", "pages-without-end"],
 )
 def test_an_answer_that_is_none_protects(
     answering: Callable[..., str], tmp_path: Path, pages: dict[str, object], status: int
@@ -112,6 +118,17 @@ def test_an_answer_that_is_none_protects(
 def test_a_registry_that_does_not_answer_protects(tmp_path: Path) -> None:
     with pytest.raises(Protected, match="cannot be read"):
         served_versions(configured("http://127.0.0.1:9"), tmp_path)
+
+
+def test_a_registry_that_wants_a_token_gets_it_and_nobody_reads_it(
+    answering: Callable[..., str], tmp_path: Path
+) -> None:
+    served = {"": {"model_versions": [{"name": "a", "version": "1", "source": "s3://x"}]}}
+    url = answering(served, secret="hidden-word")
+    assert served_versions(configured(url), tmp_path, "hidden-word")[0].name == "a"
+    with pytest.raises(Protected) as refused:
+        served_versions(configured(url), tmp_path, "wrong-word")
+    assert "wrong-word" not in str(refused.value)
 
 
 def test_saved_answers_are_read_too(tmp_path: Path) -> None:
