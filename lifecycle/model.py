@@ -152,6 +152,8 @@ class Facts:
     prices: PriceList
     failed_gates: tuple[FailedGate, ...] = ()
     capabilities: Mapping[str, BucketCapability] = field(default_factory=dict)
+    has_registry: bool = True
+    """A model registry is among the sources, so that what it serves is known."""
 
 
 @dataclass(frozen=True, slots=True)

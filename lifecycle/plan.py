@@ -179,6 +179,8 @@ def _total(lines: Iterable[Line]) -> Total:
 
 
 def _warnings(lines: Sequence[Line], facts: Facts) -> Iterator[str]:
+    if not facts.has_registry:
+        yield "no model registry is among the sources: what production serves is not known, nor kept for that"
     for gate in facts.failed_gates:
         where = f"s3://{gate.bucket}" if gate.bucket else "every bucket"
         yield f"nothing is planned in {where}: the check {gate.check_id} failed"

@@ -155,7 +155,7 @@ def plan(run: Run, policy_path: Path, out: Path | None = None) -> PlanReport:
     with _published(run) as (snapshot, connection, scratch):
         refuse_old_facts(snapshot, policy, run.now)
         facts = read_facts(connection, snapshot, policy.match.bucket_names)
-        facts = _with_capabilities(run, facts, policy)
+        facts = _with_surroundings(run, facts, policy)
         terms = Terms(run.now, settings_.code_version())
         draft = make_plan(facts, decide(facts, policy, snapshot.as_of), policy, terms)
         whole = seal(draft, *write_actions(connection, draft, scratch))
@@ -261,11 +261,12 @@ def canary(run: Run, uri: str) -> BucketCapability:
             raise Terminal("a canary needs a bucket", where=uri, fix="Write s3://bucket.")
 
 
-def _with_capabilities(run: Run, facts: Facts, policy: Policy) -> Facts:
-    """Measure the buckets that the policy may touch, and only those."""
+def _with_surroundings(run: Run, facts: Facts, policy: Policy) -> Facts:
+    """Add what no snapshot knows: what the policy's buckets enforce, and whether a registry is read."""
     buckets = sorted({a.bucket for a in facts.artifacts if _is_matched(a.bucket, a.uri, policy)})
     measured = {bucket: measure(run.provider, bucket, secrets.token_hex(8)) for bucket in buckets}
-    return replace(facts, capabilities=measured)
+    has_registry = any(source.kind == "mlflow" for source in run.settings.configuration.sources)
+    return replace(facts, capabilities=measured, has_registry=has_registry)
 
 
 def _is_matched(bucket: str, uri: str, policy: Policy) -> bool:

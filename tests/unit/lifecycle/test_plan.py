@@ -236,3 +236,10 @@ def test_an_edited_plan_is_refused(path: tuple[str | int, ...], value: object) -
 def test_what_is_no_plan_is_refused(text: str) -> None:
     with pytest.raises(PlanRefused):
         plan_from_json(text, origin="x")
+
+
+def test_a_plan_without_a_registry_says_that_served_models_are_not_known() -> None:
+    without = Facts("s", DAY, (), {}, PRICES, has_registry=False)
+    assert any("registry" in warning for warning in make_plan(without, [], POLICY, TERMS).warnings)
+    with_one = Facts("s", DAY, (), {}, PRICES)
+    assert not make_plan(with_one, [], POLICY, TERMS).warnings

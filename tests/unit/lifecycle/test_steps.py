@@ -13,6 +13,7 @@ import pytest
 from lifecycle import steps
 from lifecycle.errors import PlanRefused
 from lifecycle.providers import ObjectState
+from pipelines.domain.configuration import Source
 from pipelines.errors import NotFound, Terminal
 
 if TYPE_CHECKING:
@@ -217,3 +218,14 @@ def test_settings_without_policies_say_where_one_goes(lab: Lab) -> None:
         path.unlink()
     with pytest.raises(NotFound, match="no policies"):
         steps.policies(lab.run())
+
+
+def test_a_plan_of_settings_without_a_registry_warns(lab: Lab) -> None:
+    lab.fill()
+    lab.publish()
+    run = lab.run()
+    bill = Source(name="bill", kind="focus", uri="bills")
+    configuration = run.settings.configuration.model_copy(update={"sources": (bill,)})
+    without = replace(run, settings=replace(run.settings, configuration=configuration))
+    assert any("registry" in warning for warning in steps.plan(without, lab.policy()).warnings)
+    assert not any("registry" in warning for warning in lab.plan().warnings)
