@@ -50,10 +50,11 @@ def question(plan: "Plan") -> dict[str, str]:
         "plan": f"`{plan.id}`, valid until {plan.expires_at:%Y-%m-%d %H:%M} UTC",
     }
     table = "\n".join(f"| {name} | {shown} |" for name, shown in rows.items())
+    warnings = "".join(f"- {warning}\n" for warning in plan.warnings)
     return {
         "plan": plan.id,
         "subject": f"Clean up by {plan.policy.name}: {archive.objects + delete.objects:,} objects?",
-        "body": f"| | |\n|---|---|\n{table}\n\nRead it first: `moraine-lifecycle show {plan.id}`",
+        "body": f"| | |\n|---|---|\n{table}\n\n{warnings}\nRead it first: `moraine-lifecycle show {plan.id}`",
     }
 
 

@@ -113,6 +113,7 @@ def fake_plan(name: str) -> Any:  # noqa: ANN401  (has what the question reads o
         id=name,
         policy=SimpleNamespace(name=name),
         changes=changes,
+        warnings=("this is not undone by itself",),
         totals=Totals(Total(), Total(), Total(1, objects, 4096, saving_usd_month=Decimal("1234.567")), 1),
         expires_at=datetime(2026, 11, 22, 8, 30, tzinfo=UTC).replace(tzinfo=None),
     )

@@ -23,6 +23,7 @@ def test_the_question_shows_what_would_change_and_how_to_read_more() -> None:
         "1,234.57 USD a month",
     ):
         assert said in asked["body"]
+    assert "- this is not undone by itself" in asked["body"]
     assert "valid until 2026-11-22 08:30 UTC" in asked["body"]
     assert "`moraine-lifecycle show stale-checkpoints`" in asked["body"]
 
