@@ -16,13 +16,18 @@ from pathlib import Path
 import duckdb
 
 from pipelines.domain.quoting import quote, quote_name
-from pipelines.domain.snapshots import POINTER, BuildMeta, CheckResult, Snapshot, snapshot_key
+from pipelines.domain.snapshots import (
+    POINTER,
+    STORAGE_VERSION,
+    BuildMeta,
+    CheckResult,
+    Snapshot,
+    snapshot_key,
+)
 from pipelines.errors import NotFound, Refused, Terminal
 from pipelines.stores import Store
 from pipelines.stores.duckdb_files import FetchedFiles
 
-STORAGE_VERSION = "v1.4.0"
-"""The oldest file format that people's own DuckDB still has to read."""
 LEFT_IN_PARQUET = frozenset({"checkpoint_objects"})
 """Marts as long as a bucket: the DuckDB file holds a view over their Parquet, not their rows."""
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+STORAGE_VERSION = "v1.4.0"
+"""The oldest file format that people's own DuckDB still has to read."""
+
 POINTER = "published/current.json"
 """Key of the file in the lake that names the snapshot in force."""
 

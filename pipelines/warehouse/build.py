@@ -12,6 +12,7 @@ import duckdb
 
 from pipelines.domain.configuration import Engine
 from pipelines.domain.quoting import quote, quote_name, quote_table
+from pipelines.domain.snapshots import STORAGE_VERSION
 from pipelines.errors import Terminal
 from pipelines.warehouse.contracts import check_contract
 from pipelines.warehouse.inputs import Inputs, load_inputs
@@ -20,8 +21,6 @@ from pipelines.warehouse.models import Model, shipped_models
 __all__ = ["BuildReport", "Engine", "Inputs", "ModelBuilt", "build_warehouse"]
 
 SCHEMAS = ("raw", "reference", "staging", "intermediate", "marts")
-STORAGE_VERSION = "v1.4.0"
-"""The file format that people's own DuckDB of 1.4 and later can open."""
 
 _log = logging.getLogger(__name__)
 
