@@ -166,7 +166,9 @@ def parse_policy(text: str, *, origin: str) -> Policy:
     """
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         raise UnsafePolicy(
-            "the policy is empty", where=origin, fix="Start from 'moraine-lifecycle policy --help'."
+            "the policy is empty",
+            where=origin,
+            fix="Start from lifecycle/policies/stale-checkpoints.yaml, or from the example in the README.",
         )
     policy = parse_yaml(text, Policy, origin=origin)
     refuse_unsafe(policy, origin)
