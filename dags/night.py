@@ -124,7 +124,8 @@ def now() -> datetime:
 
 def show(name: str) -> str:
     """Show `name` instead of a number for this mapped task, and return it."""
-    get_current_context()["shown_as"] = name
+    # Airflow keeps 250 characters, and PostgreSQL refuses more.
+    get_current_context()["shown_as"] = name[:250]
     return name
 
 

@@ -1,26 +1,9 @@
 """Every night: bring what the clouds delivered, price it, check the numbers, publish them."""
 
 import night
+import outcomes
 from airflow.sdk import DAG, CronPartitionTimetable, task
-
-
-@task
-@night.step
-def list_sources() -> list[str]:
-    """Return the names of the sources in moraine.yaml."""
-    from pipelines import steps
-
-    return steps.source_names(night.facts())
-
-
-@task(map_index_template=night.SHOWN, max_active_tis_per_dagrun=4)
-@night.step
-def ingest(source: str) -> dict[str, str | int]:
-    """Land what one source delivered."""
-    from pipelines import steps
-
-    report = steps.ingest(night.facts(), night.show(source))
-    return {"source": report.source, "landed": report.landed, "rows": report.rows}
+from ingestion import ingest
 
 
 @task
@@ -51,9 +34,18 @@ def publish() -> str:
     return night.announce(steps.publish(night.facts()))
 
 
+@task
+@night.step
+def report_damage() -> int:
+    """Fail the night, published as it is, while a delivery is in quarantine: somebody has to look."""
+    from pipelines import steps
+
+    return outcomes.of_quarantine(steps.quarantined(night.facts()))
+
+
 with DAG(
     "nightly_costs",
     schedule=CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
     **night.settings(day=night.DAY),
 ):
-    ingest.expand(source=list_sources()) >> build() >> check() >> publish()
+    ingest() >> build() >> check() >> publish() >> report_damage()

@@ -84,7 +84,10 @@ class Progress:
 
 
 def rehearse(day: date, answer: Answer, out: TextIO) -> list[str]:
-    """Run the night, the plan, and each plan that was approved; return what failed, for people."""
+    """Run the night, the plan, and each plan that was approved; return what failed, for people.
+
+    A night that was published is followed by its plan, as under a scheduler, even if a delivery was damaged.
+    """
     db.initdb()
     dags = DagBag()
     if dags.import_errors:
@@ -94,8 +97,8 @@ def rehearse(day: date, answer: Answer, out: TextIO) -> list[str]:
     listeners.add_listener(progress)
     started = datetime.now(UTC)
     try:
-        _run(dags.dags["nightly_costs"], {"day": day.isoformat()}, progress)
-        if not progress.failures:
+        night = _run(dags.dags["nightly_costs"], {"day": day.isoformat()}, progress)
+        if _is_published(night):
             with _answering(answer, progress):
                 _run(dags.dags["lifecycle_plan"], {}, progress)
         # The operator only queues a run. There is no scheduler that would start it: it is taken and run here.
@@ -107,14 +110,21 @@ def rehearse(day: date, answer: Answer, out: TextIO) -> list[str]:
     return progress.failures
 
 
-def _run(dag: DAG, conf: Mapping[str, Any], progress: Progress) -> None:
+def _run(dag: DAG, conf: Mapping[str, Any], progress: Progress) -> DagRun:
     for task in dag.tasks:
         task.retry_delay = RETRY_DELAY
-    run = dag.test(run_conf=dict(conf))
-    if run.state != DagRunState.SUCCESS and not progress.failures:
+    failures = len(progress.failures)
+    run: DagRun = dag.test(run_conf=dict(conf))
+    if run.state != DagRunState.SUCCESS and len(progress.failures) == failures:
         progress.failures.append(f"{dag.dag_id} ended as {run.state}, although none of its tasks failed")
     for task in run.get_task_instances(state=[TaskInstanceState.UPSTREAM_FAILED]):
         progress.write(f"{'not run':<16}  {_name(task)}")
+    return run
+
+
+def _is_published(night: DagRun) -> bool:
+    publish = night.get_task_instance("publish")
+    return publish is not None and publish.state == TaskInstanceState.SUCCESS
 
 
 def _take_queued(dag_id: str, since: datetime) -> list[dict[str, Any]]:

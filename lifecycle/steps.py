@@ -160,6 +160,7 @@ def plan(run: Run, policy_path: Path, out: Path | None = None) -> PlanReport:
         draft = make_plan(facts, decide(facts, policy, snapshot.as_of), policy, terms)
         whole = seal(draft, *write_actions(connection, draft, scratch))
         path = (parent / whole.id).absolute()
+        _note(run, whole)
         _move_in(scratch, path)
     PlanDirectory(path).write_plan(whole)
     return PlanReport(
@@ -172,6 +173,12 @@ def plan(run: Run, policy_path: Path, out: Path | None = None) -> PlanReport:
         chunks=whole.chunks,
         warnings=whole.warnings,
     )
+
+
+def _note(run: Run, plan: Plan) -> None:
+    """Tell the lake about a plan, before there is one: its snapshot stays at least until the plan expires."""
+    note = {"plan_id": plan.id, "snapshot_id": plan.snapshot_id, "expires_at": plan.expires_at}
+    run.settings.lake.write(f"plans/{plan.id}.json", to_json(note).encode())
 
 
 def show(run: Run, plan: str) -> Plan:

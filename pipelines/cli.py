@@ -3,8 +3,9 @@
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -12,14 +13,21 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.status import Status
 
 from pipelines import doctor as doctoring
 from pipelines import printing, report, steps
 from pipelines.domain.snapshots import CheckResult, Snapshot
+from pipelines.domain.text import visible
 from pipelines.errors import MoraineError
+from pipelines.report import differences, shelf
+from pipelines.report.figures import counted
 
-EXIT_CODES = "Exit codes: 0 done or nothing to do · 1 error · 4 refused (a gate failed)."
+EXIT_CODES = (
+    "Exit codes: 0 done or nothing to do · 1 error · 3 done, but a delivery is damaged and in quarantine · "
+    "4 refused (a gate failed)."
+)
 
 app = typer.Typer(
     name="moraine",
@@ -28,6 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+kept = typer.Typer(help="The published snapshots: list, compare, go back.", no_args_is_help=True)
+app.add_typer(kept, name="snapshots")
 _console = Console(stderr=True)
 
 Config = Annotated[
@@ -39,6 +49,9 @@ AsOf = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 CONFIG = Path("moraine.yaml")
+NAMES = "An id or how it begins, a day (its newest snapshot), 'current' or 'previous'."
+MOST_MOVED = 10
+"""Changes of one figure that the screen shows; --json has them all."""
 
 
 class Format(StrEnum):
@@ -49,13 +62,20 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+@dataclass(frozen=True, slots=True)
+class _Ingested:
+    """What all sources brought, and what kept some from being read."""
+
+    reports: list[steps.IngestReport] = field(default_factory=list)
+    errors: list[MoraineError] = field(default_factory=list)
+
+
 def main() -> None:
     """Run the program; every known error ends as one message and its exit code."""
     try:
         app()
     except MoraineError as error:
-        _console.print("[bold red]error[/] ", end="")
-        _console.print(str(error), markup=False, highlight=False)
+        _show_error(error, "error")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001  (the edge of the program: no traceback for people who did not ask)
         if os.environ.get("MORAINE_DEBUG"):
@@ -72,16 +92,20 @@ def run(config: Config = CONFIG, as_of: AsOf = None, as_json: AsJson = False) ->
     Example: moraine run --as-of 2026-11-20
     """
     night = _open(config, as_of)
-    ingested = [_ingest(night, source) for source in steps.source_names(night)]
+    ingested = _ingest_all(night, steps.source_names(night))
+    _exit_if_unread(ingested)
     with _working("building the warehouse"):
         built = steps.build(night)
     with _working("checking it"):
         results = steps.check(night)
     _show_checks([result for result in results if not result.passed])
     snapshot = steps.publish(night)
-    _done(snapshot)
+    _done(night, snapshot)
     if as_json:
-        printing.print_json({"sources": ingested, "build": built, "checks": results, "snapshot": snapshot})
+        printing.print_json(
+            {"sources": ingested.reports, "build": built, "checks": results, "snapshot": snapshot}
+        )
+    _exit_if_damaged(ingested)
 
 
 @app.command()
@@ -93,12 +117,16 @@ def ingest(
 ) -> None:
     """Land new deliveries in the lake.
 
+    A damaged delivery is quarantined with its reason; all others, and all other sources, go on.
+
     Example: moraine ingest aws-bill
     """
     night = _open(config, as_of)
-    ingested = [_ingest(night, name) for name in source or steps.source_names(night)]
+    ingested = _ingest_all(night, source or steps.source_names(night))
     if as_json:
-        printing.print_json(ingested)
+        printing.print_json(ingested.reports)
+    _exit_if_unread(ingested)
+    _exit_if_damaged(ingested)
 
 
 @app.command()
@@ -135,10 +163,13 @@ def check(config: Config = CONFIG, as_of: AsOf = None, as_json: AsJson = False) 
 def publish(config: Config = CONFIG, as_of: AsOf = None, as_json: AsJson = False) -> None:
     """Make the day's checked warehouse the one everybody reads.
 
+    A day older than the current snapshot's is published beside it: the current one stays.
+
     Example: moraine publish
     """
-    snapshot = steps.publish(_open(config, as_of))
-    _done(snapshot)
+    night = _open(config, as_of)
+    snapshot = steps.publish(night)
+    _done(night, snapshot)
     if as_json:
         printing.print_json(snapshot)
 
@@ -228,20 +259,138 @@ def doctor(config: Config = CONFIG, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@kept.command(name="list")
+def list_(config: Config = CONFIG, as_json: AsJson = False) -> None:
+    """List the published snapshots, the newest day last, and why each is kept; * is the current one.
+
+    Example: moraine snapshots list
+    """
+    lines = shelf.listed(steps.stored(_open(config, None)))
+    if as_json:
+        printing.print_json(lines)
+    else:
+        printing.print_table(shelf.COLUMNS, shelf.for_people(lines))
+
+
+@kept.command()
+def diff(
+    before: Annotated[str, typer.Argument(help=NAMES)] = "previous",
+    after: Annotated[str, typer.Argument(help=NAMES)] = "current",
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Say which figures moved from one snapshot to another, and by how much.
+
+    Example: moraine snapshots diff 2026-11-19 2026-11-20
+    """
+    found = steps.compare(_open(config, None), before, after)
+    if as_json:
+        printing.print_json(found)
+        return
+    _show("", f"from {found.before.snapshot_id} to {found.after.snapshot_id}: {_moved(found)}")
+    if found.moved:
+        printing.print_table(differences.COLUMNS, differences.for_people(found, MOST_MOVED))
+
+
+@kept.command()
+def rollback(
+    snapshot: Annotated[str, typer.Argument(help=NAMES)], config: Config = CONFIG, as_json: AsJson = False
+) -> None:
+    """Make another snapshot the one everybody reads; the next newer day that is published takes over.
+
+    Plans of moraine-lifecycle that were made from another snapshot are refused as stale from then on.
+
+    Example: moraine snapshots rollback 2026-11-19
+    """
+    done = steps.roll_back(_open(config, None), snapshot)
+    if as_json:
+        printing.print_json(done)
+    elif not done.has_moved:
+        _show("", f"{done.current.snapshot_id} is current already; nothing was changed")
+    else:
+        was = f"; before it was {done.before.snapshot_id}" if done.before else ""
+        _show("", f"current is now {done.current.snapshot_id}{was}")
+
+
+@kept.command()
+def prune(config: Config = CONFIG, as_json: AsJson = False) -> None:
+    """Remove the snapshots that nothing keeps, as every publication does by itself.
+
+    Example: moraine snapshots prune
+    """
+    removed = steps.prune(_open(config, None))
+    if as_json:
+        printing.print_json({"removed": removed})
+    else:
+        _show("", "\n  ".join([f"removed {counted(len(removed), 'snapshot')}", *removed]))
+
+
 def _open(config: Path, as_of: datetime | None) -> steps.Run:
     now = datetime.now(UTC).replace(tzinfo=None)
     day: date = as_of.date() if as_of else now.date() - timedelta(days=1)
     return steps.open_run(config, day, now)
 
 
-def _ingest(night: steps.Run, source: str) -> steps.IngestReport:
-    with _working(f"reading {source}"):
-        ingested = steps.ingest(night, source)
-    _console.print(f"{source}: {ingested.landed} new deliveries, {ingested.rows:,} rows", highlight=False)
-    for warning in ingested.warnings:
-        _console.print("  [yellow]note[/] ", end="")
-        _console.print(warning, markup=False, highlight=False)
+def _ingest_all(night: steps.Run, names: Iterable[str]) -> _Ingested:
+    """Read every source, whatever becomes of the others; each error is said when it happens."""
+    ingested = _Ingested()
+    for name in names:
+        try:
+            ingested.reports.append(_ingest(night, name))
+        except MoraineError as error:
+            ingested.errors.append(error)
+            _show_error(error, f"error in {name}")
     return ingested
+
+
+def _ingest(night: steps.Run, source: str) -> steps.IngestReport:
+    with _progress(source) as progress:
+        report = steps.ingest(night, source, progress)
+    landed = counted(report.landed, "new delivery", "new deliveries")
+    history = f"; {report.replaced:,} damaged, replaced by newer ones" if report.replaced else ""
+    _console.print(f"{source}: {landed}, {counted(report.rows, 'row')}{history}", highlight=False)
+    for warning in report.warnings:
+        _show("  [yellow]note[/] ", warning)
+    for rejected in report.quarantined:
+        where, fix = visible(rejected.where), visible(rejected.fix)
+        _show("  [red]quarantined[/] ", f"{visible(rejected.reason)}\n    where: {where}\n    fix:   {fix}")
+    return report
+
+
+def _exit_if_unread(ingested: _Ingested) -> None:
+    if ingested.errors:
+        what = counted(len(ingested.errors), "source")
+        story = "could not be read: mend that and run it again; the others have landed"
+        _console.print(f"{what} {story}", highlight=False)
+        # An error weighs more than a refusal: it has the smaller code.
+        raise typer.Exit(min(error.exit_code for error in ingested.errors))
+
+
+def _exit_if_damaged(ingested: _Ingested) -> None:
+    damaged = sum(len(report.quarantined) for report in ingested.reports)
+    if damaged:
+        what = counted(damaged, "delivery is", "deliveries are")
+        story = "damaged and in quarantine; what landed before stays in force"
+        _console.print(f"{what} {story}", highlight=False)
+        raise typer.Exit(3)
+
+
+def _moved(found: differences.Differences) -> str:
+    told = counted(len(found.moved), "figure") + " moved"
+    untold = ", ".join(found.not_compared)
+    return f"{told}; of another version, so not compared: {untold}" if untold else told
+
+
+def _show_error(error: MoraineError, title: str) -> None:
+    # Keys of buckets stand in messages: they must not move the cursor. The message's own lines stay lines.
+    text = "\n".join(map(visible, str(error).split("\n")))
+    _show(f"[bold red]{title}[/] ", text)
+
+
+def _show(mark: str, text: str) -> None:
+    _console.print(mark, end="")
+    # A line is not cut: paths and commands in it are there to be copied.
+    _console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_checks(results: list[CheckResult]) -> None:
@@ -251,8 +400,32 @@ def _show_checks(results: list[CheckResult]) -> None:
         _console.print(line, markup=False, highlight=False)
 
 
-def _done(snapshot: Snapshot) -> None:
-    _console.print(f"published {snapshot.snapshot_id}; next: moraine report", highlight=False)
+def _done(night: steps.Run, snapshot: Snapshot) -> None:
+    current = steps.current(night)
+    if current == snapshot:
+        _console.print(f"published {snapshot.snapshot_id}; next: moraine report", highlight=False)
+        return
+    story = f"{current.snapshot_id} stays current: it is about a newer day"
+    _show(f"published {snapshot.snapshot_id}; ", story)
+    _show("  to make it current: ", f"moraine snapshots rollback {snapshot.snapshot_id}")
+
+
+@contextmanager
+def _progress(source: str) -> Iterator[steps.Progress]:
+    """Show a bar over the parts of each delivery, on a terminal only."""
+    columns = (SpinnerColumn(), TextColumn("reading {task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=_console, transient=True, disable=not _console.is_terminal) as bars:
+        bars.add_task(source, total=None)
+
+        @contextmanager
+        def shown(name: str, parts: int) -> Iterator[Callable[[], None]]:
+            bar = bars.add_task(f"{source} {name}", total=parts)
+            try:
+                yield lambda: bars.advance(bar)
+            finally:
+                bars.remove_task(bar)
+
+        yield shown
 
 
 @contextmanager

@@ -3,7 +3,8 @@
     MoraineError
     ├── Transient     a retry may help: a store does not answer, a delivery is still arriving
     ├── Terminal      a retry will not help: a wrong file, a missing credential, a broken delivery
-    │   └── NotFound  the thing asked for is not there
+    │   ├── NotFound  the thing asked for is not there
+    │   └── Damaged   a delivery is not what it says: it is quarantined, the last good one stays in force
     └── Refused       we will not, on purpose: a gate failed, a limit is passed, a plan is stale
 
 Every message has three parts: what happened, where, and what to do about it.
@@ -39,6 +40,10 @@ class Terminal(MoraineError):
 
 class NotFound(Terminal):
     """The thing asked for is not there."""
+
+
+class Damaged(Terminal):
+    """A delivery is not what it says."""
 
 
 class Refused(MoraineError):

@@ -31,7 +31,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     console = Console()
     # A value is shown whole: a line may be longer than the screen, as in other query tools, but never cut.
     widest = Measurement.get(console, console.options.update(max_width=_UNBOUNDED), table).maximum
-    console.print(table, width=widest, crop=False, soft_wrap=True)
+    # A console prints nothing wider than itself.
+    Console(width=max(widest, console.width)).print(table, crop=False, soft_wrap=True)
 
 
 def _side(value: object) -> Literal["left", "right"]:

@@ -1,13 +1,13 @@
 """Publishes a checked build: an immutable snapshot first, then the pointer, last and in one step.
 
-A snapshot is whole when its `snapshot.json` is there; that file is written after all others. Files without
-it are what an interrupted publication left: nobody reads them, and publishing that build again replaces them.
+`snapshot.json` is written after all other files. Files without it are what an interrupted publication left:
+nobody reads them, and publishing that build again replaces them.
 """
 
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,16 +15,10 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines import snapshots
 from pipelines.domain.quoting import quote, quote_name
-from pipelines.domain.snapshots import (
-    POINTER,
-    STORAGE_VERSION,
-    BuildMeta,
-    CheckResult,
-    Snapshot,
-    snapshot_key,
-)
-from pipelines.errors import NotFound, Refused, Terminal
+from pipelines.domain.snapshots import STORAGE_VERSION, BuildMeta, CheckResult, Snapshot, snapshot_key
+from pipelines.errors import Refused, Terminal
 from pipelines.stores import Store
 from pipelines.stores.duckdb_files import FetchedFiles
 
@@ -70,12 +64,23 @@ def publish(
     results: Sequence[CheckResult],
     meta: BuildMeta,
     published_at: datetime,
+    still_alone: Callable[[], None] = lambda: None,
 ) -> Snapshot:
-    """Make a built warehouse the published one; the same build again only sets the pointer.
+    """Make a built warehouse a snapshot, and the current one unless that is about a newer day.
+
+    The same build again writes no file of its snapshot a second time.
+
+    Args:
+        lake: where it is published.
+        warehouse: the built file.
+        results: of its checks.
+        meta: which build it is.
+        published_at: UTC, without a zone.
+        still_alone: raises when another run may be publishing; asked before the pointer moves.
 
     Raises:
         Refused: a blocking check failed, or nothing was checked; the previous snapshot stays in force.
-        Terminal: the build cannot be read.
+        Terminal: the build cannot be read, or the disk is full.
     """
     _refuse_failures(results, str(warehouse))
     snapshot_id = f"{meta.as_of}-{meta.build_id[:12]}"
@@ -84,8 +89,39 @@ def publish(
         file = snapshot_key(snapshot_id, "warehouse.duckdb")
         snapshot = Snapshot(snapshot_id, meta.as_of, published_at, file, meta.code_version)
         _write_snapshot(lake, warehouse, snapshot, meta)
-    _point_at(lake, snapshot)
+    still_alone()
+    current = snapshots.pointed_at(lake)
+    if current is None or current.as_of <= snapshot.as_of:
+        snapshots.point_at(lake, snapshot)
+    else:
+        _log.info("%s stays current: %s is about an older day", current.snapshot_id, snapshot_id)
     return snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Which snapshot is current, and which one was."""
+
+    before: Snapshot | None
+    current: Snapshot
+
+    @property
+    def has_moved(self) -> bool:
+        """The pointer named another one."""
+        return self.before != self.current
+
+
+def roll_back(lake: Store, name: str) -> Rollback:
+    """Make a whole snapshot the current one: an id or how it begins, a day, or `previous`.
+
+    Raises:
+        NotFound: there is none.
+        Refused: it is not whole; the pointer stays.
+    """
+    snapshot, before = snapshots.resolve(lake, name), snapshots.pointed_at(lake)
+    if before != snapshot:
+        snapshots.point_at(lake, snapshot)
+    return Rollback(before, snapshot)
 
 
 def _refuse_failures(results: Sequence[CheckResult], where: str) -> None:
@@ -107,10 +143,8 @@ def _line(result: CheckResult) -> str:
 
 
 def _existing(lake: Store, snapshot_id: str) -> Snapshot | None:
-    try:
-        return Snapshot.from_json(json.loads(lake.read(snapshot_key(snapshot_id, "snapshot.json"))))
-    except NotFound:
-        return None
+    found = snapshots.whole(snapshots.find(lake, snapshot_id))
+    return found[0] if found else None
 
 
 def _write_snapshot(lake: Store, warehouse: Path, snapshot: Snapshot, meta: BuildMeta) -> None:
@@ -124,13 +158,6 @@ def _write_snapshot(lake: Store, warehouse: Path, snapshot: Snapshot, meta: Buil
     contents = {**snapshot.to_json(), "build_id": meta.build_id, "tables": counts}
     lake.write(snapshot_key(snapshot.snapshot_id, "snapshot.json"), json.dumps(contents, indent=2).encode())
     _log.info("wrote snapshot %s: %d tables", snapshot.snapshot_id, len(tables))
-
-
-def _point_at(lake: Store, snapshot: Snapshot) -> None:
-    values = snapshot.to_json()
-    pointer = {name: values[name] for name in ("snapshot_id", "as_of", "published_at")}
-    lake.write(POINTER, json.dumps(pointer, indent=2).encode())
-    _log.info("%s now names %s", POINTER, snapshot.snapshot_id)
 
 
 @contextmanager

@@ -3,44 +3,22 @@
 A snapshot never changes, so whoever holds one keeps reading the same numbers while the next is published.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from pipelines.domain.snapshots import POINTER, Snapshot, snapshot_key
-from pipelines.errors import NotFound, Terminal
+from pipelines.domain.snapshots import Snapshot
+from pipelines.domain.uris import BUCKET_SCHEMES
+from pipelines.errors import Terminal
+from pipelines.snapshots import current
 from pipelines.stores import Store
 from pipelines.stores.duckdb_files import FetchedFiles
 
+__all__ = ["Row", "current", "open_snapshot", "rows", "warehouse_path"]
+
 Row = Mapping[str, Any]
-
-
-def current(lake: Store) -> Snapshot:
-    """Return the snapshot that the pointer names.
-
-    Raises:
-        NotFound: nothing was published yet.
-        Terminal: the pointer names something that is not a snapshot.
-    """
-    try:
-        pointer = lake.read(POINTER)
-    except NotFound:
-        raise NotFound(
-            "nothing was published yet",
-            where=f"{lake.uri}/{POINTER}",
-            fix="Run 'moraine run' first; it publishes when every blocking check passes.",
-        ) from None
-    try:
-        return _snapshot(lake, str(json.loads(pointer)["snapshot_id"]))
-    except (ValueError, KeyError, TypeError, NotFound):
-        raise Terminal(
-            "the pointer does not name a whole snapshot",
-            where=f"{lake.uri}/{POINTER}",
-            fix="Run 'moraine publish' again; it writes the snapshot first and the pointer last.",
-        ) from None
 
 
 def warehouse_path(lake: Store, snapshot: Snapshot, scratch: Path) -> Path:
@@ -75,10 +53,10 @@ def open_snapshot(lake: Store, snapshot: Snapshot, scratch: Path) -> duckdb.Duck
             where=str(path),
             fix="Close programs that have it open for writing, or publish the day again.",
         ) from error
-    if lake.uri.startswith("s3://"):
-        root = lake.uri.removeprefix("s3://") + "/"
+    scheme, _, root = lake.uri.partition("://")
+    if scheme in BUCKET_SCHEMES:
         connection.register_filesystem(
-            FetchedFiles(lambda file: lake.fetch(file.removeprefix(root), scratch))
+            FetchedFiles(lambda file: lake.fetch(file.removeprefix(f"{root}/"), scratch))
         )
     return connection
 
@@ -90,7 +68,3 @@ def rows(
     answer = connection.execute(query, list(parameters))
     names = [column[0] for column in answer.description or []]
     return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
-
-
-def _snapshot(lake: Store, snapshot_id: str) -> Snapshot:
-    return Snapshot.from_json(json.loads(lake.read(snapshot_key(snapshot_id, "snapshot.json"))))

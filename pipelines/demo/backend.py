@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Self
 
+from moto.core.utils import unix_time_millis
 from moto.s3.exceptions import BucketAlreadyExists, NoSuchUpload
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, FakeMultipart, S3Backend, s3_backends
 
@@ -76,6 +77,23 @@ class CompanyBackend(S3Backend):  # type: ignore[misc]  # moto has no types
         copy = self.get_object(dest_bucket_name, dest_key_name)
         copy.declared_bytes = source_bytes
         copy._etag = single_part_etag(source_etag)  # noqa: SLF001  (moto would take it from the stored bytes)
+
+    def list_object_versions(
+        self,
+        bucket_name: str,
+        key_marker: str | None = None,
+        version_id_marker: str | None = None,
+        **kwargs: object,
+    ) -> tuple[list[FakeKey], list[str], list[FakeDeleteMarker], str | None, str | None]:
+        """List versions; a key marker alone stands behind all versions of its key: moto loses a key there."""
+        if key_marker and not version_id_marker and kwargs.get("delimiter") is None:
+            key_marker, version_id_marker = self._last_version_until(bucket_name, key_marker)
+        listed: tuple[list[FakeKey], list[str], list[FakeDeleteMarker], str | None, str | None] = (
+            super().list_object_versions(
+                bucket_name, key_marker=key_marker, version_id_marker=version_id_marker, **kwargs
+            )
+        )
+        return listed
 
     def create_multipart_upload(self, *args: object, **kwargs: object) -> FakeMultipart:
         """Begin an upload."""
@@ -156,6 +174,15 @@ class CompanyBackend(S3Backend):  # type: ignore[misc]  # moto has no types
                 if instance.account_id == self.account_id and kind is not FakeBucket:
                     instance.dispose()
         self.buckets.clear()
+
+    def _last_version_until(self, bucket_name: str, key: str) -> tuple[str | None, str | None]:
+        keys = self.get_bucket(bucket_name).keys
+        last = max((name for name, _ in keys.iterlists() if name <= key), default=None)
+        if last is None:
+            return None, None
+        # As moto orders them: the newest first, and of the same moment the later in its list last.
+        oldest = max(reversed(keys.getlist(last)), key=lambda one: -unix_time_millis(one.last_modified))
+        return last, oldest.version_id
 
     def _require_upload(self, bucket_name: str, upload_id: str) -> None:
         # moto fails with a traceback where S3 answers 404.

@@ -2,25 +2,25 @@
 
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 
 from pipelines.domain.durations import Duration, parse_duration
 from pipelines.domain.yaml_text import parse_yaml
 
-SourceKind = Literal["aws-cur2", "focus", "s3-inventory", "mlflow"]
-PLANNED_KINDS = frozenset(
-    {
-        "aws-cur",
-        "gcp-billing",
-        "gcs-inventory",
-        "bucket-listing",
-        "s3-access-log",
-        "gcs-usage-log",
-        "cloudtrail-s3",
-    }
-)
+SourceKind = Literal[
+    "aws-cur",
+    "aws-cur2",
+    "focus",
+    "gcp-billing",
+    "s3-inventory",
+    "gcs-inventory",
+    "bucket-listing",
+    "mlflow",
+]
+PLANNED_KINDS = frozenset({"s3-access-log", "gcs-usage-log", "cloudtrail-s3"})
+_INVENTORIES = frozenset({"s3-inventory", "gcs-inventory"})
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 
@@ -61,7 +61,7 @@ class Source(_Frozen):
 
     @model_validator(mode="after")
     def _inventory_names_its_bucket(self) -> "Source":
-        if self.kind == "s3-inventory" and not self.bucket:
+        if self.kind in _INVENTORIES and not self.bucket:
             raise ValueError(
                 f"source {self.name!r} is an inventory: say which bucket it lists with 'bucket: …'"
             )
@@ -69,10 +69,10 @@ class Source(_Frozen):
 
 
 class Endpoint(_Frozen):
-    """A store that speaks S3 elsewhere than at AWS."""
+    """A store that speaks S3 elsewhere than at AWS, or Cloud Storage elsewhere than at Google."""
 
     match: str
-    """Pattern over `s3://bucket`, such as `s3://train*`."""
+    """Pattern over `s3://bucket` or `gs://bucket`, such as `s3://train*`."""
     endpoint_url: str = Field(pattern=r"^https?://")
     """Where that store answers."""
     region: str = "us-east-1"
@@ -106,21 +106,32 @@ class Gates(_Frozen):
     """Share of a bucket's storage bill that its inventory may leave unexplained."""
 
 
+class Retention(_Frozen):
+    """Which published snapshots stay; the current one and the one before it always do."""
+
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+    """Keep the newest snapshot of as many of the newest days, and what was published within as many days."""
+    keep_month_ends: bool = True
+    """Keep the last snapshot of every month for good."""
+
+
 class Configuration(_Frozen):
     """The whole of `moraine.yaml`."""
 
     lake: str = Field(min_length=1)
-    """A directory or `s3://bucket/prefix`: where everything Moraine knows is kept."""
+    """A directory, `s3://bucket/prefix` or `gs://bucket/prefix`: where everything Moraine knows is kept."""
     engine: Engine = Engine()
     """DuckDB's share of the machine."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """What to read."""
     endpoints: tuple[Endpoint, ...] = ()
-    """S3-compatible stores, by bucket."""
+    """Stores that are not at AWS or Google, by bucket."""
     teams: Teams = Teams()
     """Owners."""
     gates: Gates = Gates()
     """Tolerances of the checks."""
+    snapshots: Retention = Retention()
+    """How long published snapshots are kept."""
     policies: str = "lifecycle/policies"
     """Directory of retention policies, one YAML each."""
 
@@ -153,4 +164,4 @@ def parse_bytes(text: str) -> int:
 
 
 def _kinds() -> tuple[str, ...]:
-    return ("aws-cur2", "focus", "s3-inventory", "mlflow")
+    return get_args(SourceKind)

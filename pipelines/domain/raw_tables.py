@@ -45,6 +45,35 @@ S3_INVENTORY_DIRECTORIES: Columns = (
     ("snapshot_at", "timestamp"),
 )
 
+GCS_INVENTORY: Columns = (
+    ("bucket", "varchar"),
+    ("object_key", "varchar"),
+    ("directory", "varchar"),
+    ("leaf", "varchar"),
+    ("generation", "bigint"),
+    ("metageneration", "bigint"),
+    ("size_bytes", "bigint"),
+    ("created_at", "timestamp"),
+    ("updated_at", "timestamp"),
+    ("deleted_at", "timestamp"),
+    ("soft_deleted_at", "timestamp"),
+    ("hard_deleted_at", "timestamp"),
+    ("storage_class", "varchar"),
+    ("class_changed_at", "timestamp"),
+    ("etag", "varchar"),
+    ("md5_hash", "varchar"),
+    ("crc32c", "varchar"),
+    ("retention_expires_at", "timestamp"),
+    ("is_temporary_hold", "boolean"),
+    ("is_event_hold", "boolean"),
+    ("snapshot_at", "timestamp"),
+)
+"""One row per generation. `deleted_at` is when it stopped being current. `soft_deleted_at` is when it was
+deleted so that it can be restored, until `hard_deleted_at`: only a listing of the bucket knows these two, and
+the holds."""
+
+GCS_INVENTORY_DIRECTORIES: Columns = S3_INVENTORY_DIRECTORIES
+
 S3_UPLOADS: Columns = (
     ("bucket", "varchar"),
     ("object_key", "varchar"),
@@ -71,27 +100,27 @@ AWS_CUR2: Columns = (
     ("line_item_resource_id", "varchar"),
     ("line_item_currency_code", "varchar"),
     ("line_item_line_item_description", "varchar"),
-    ("line_item_usage_amount", "double"),
-    ("line_item_unblended_cost", "double"),
-    ("line_item_net_unblended_cost", "double"),
+    ("line_item_usage_amount", "decimal(38,12)"),
+    ("line_item_unblended_cost", "decimal(38,12)"),
+    ("line_item_net_unblended_cost", "decimal(38,12)"),
     ("pricing_unit", "varchar"),
-    ("pricing_public_on_demand_cost", "double"),
+    ("pricing_public_on_demand_cost", "decimal(38,12)"),
     ("pricing_public_on_demand_rate", "varchar"),
     ("product_servicecode", "varchar"),
     ("product_region_code", "varchar"),
     ("resource_tags", "varchar"),
     ("reservation_reservation_a_r_n", "varchar"),
-    ("reservation_effective_cost", "double"),
-    ("reservation_net_effective_cost", "double"),
-    ("reservation_unused_amortized_upfront_fee_for_billing_period", "double"),
-    ("reservation_net_unused_amortized_upfront_fee_for_billing_period", "double"),
-    ("reservation_unused_recurring_fee", "double"),
-    ("reservation_net_unused_recurring_fee", "double"),
+    ("reservation_effective_cost", "decimal(38,12)"),
+    ("reservation_net_effective_cost", "decimal(38,12)"),
+    ("reservation_unused_amortized_upfront_fee_for_billing_period", "decimal(38,12)"),
+    ("reservation_net_unused_amortized_upfront_fee_for_billing_period", "decimal(38,12)"),
+    ("reservation_unused_recurring_fee", "decimal(38,12)"),
+    ("reservation_net_unused_recurring_fee", "decimal(38,12)"),
     ("savings_plan_savings_plan_a_r_n", "varchar"),
-    ("savings_plan_savings_plan_effective_cost", "double"),
-    ("savings_plan_net_savings_plan_effective_cost", "double"),
-    ("savings_plan_total_commitment_to_date", "double"),
-    ("savings_plan_used_commitment", "double"),
+    ("savings_plan_savings_plan_effective_cost", "decimal(38,12)"),
+    ("savings_plan_net_savings_plan_effective_cost", "decimal(38,12)"),
+    ("savings_plan_total_commitment_to_date", "decimal(38,12)"),
+    ("savings_plan_used_commitment", "decimal(38,12)"),
 )
 
 FOCUS: Columns = (
@@ -136,6 +165,60 @@ FOCUS: Columns = (
     ("CommitmentDiscountId", "varchar"),
 )
 
+GCP_BILLING: Columns = (
+    ("billing_account_id", "varchar"),
+    ("service_id", "varchar"),
+    ("service_description", "varchar"),
+    ("sku_id", "varchar"),
+    ("sku_description", "varchar"),
+    ("usage_start_at", "timestamp"),
+    ("usage_end_at", "timestamp"),
+    ("project_id", "varchar"),
+    ("project_name", "varchar"),
+    ("project_labels", "varchar"),
+    ("labels", "varchar"),
+    ("system_labels", "varchar"),
+    ("tags", "varchar"),
+    ("location", "varchar"),
+    ("region", "varchar"),
+    ("zone", "varchar"),
+    ("resource_name", "varchar"),
+    ("resource_global_name", "varchar"),
+    ("transaction_type", "varchar"),
+    ("seller_name", "varchar"),
+    ("exported_at", "timestamp"),
+    ("cost", "decimal(38,12)"),
+    ("cost_at_list", "decimal(38,12)"),
+    ("currency", "varchar"),
+    ("usage_amount", "decimal(38,12)"),
+    ("usage_unit", "varchar"),
+    ("usage_amount_in_pricing_units", "decimal(38,12)"),
+    ("usage_pricing_unit", "varchar"),
+    ("list_price", "decimal(38,12)"),
+    ("effective_price", "decimal(38,12)"),
+    ("credits_amount", "decimal(38,12)"),
+    ("credits", "varchar"),
+    ("invoice_month", "varchar"),
+    ("cost_type", "varchar"),
+    ("adjustment_type", "varchar"),
+    ("adjustment_description", "varchar"),
+)
+"""One row per line of the billing export. Labels are JSON objects; `credits_amount` is the sum of all
+credits, which are negative."""
+
+BILL_DAYS: Columns = (
+    ("source", "varchar"),
+    ("table_name", "varchar"),
+    ("delivery_id", "varchar"),
+    ("scope", "varchar"),
+    ("delivered_at", "timestamp"),
+    ("usage_date", "date"),
+    ("currency", "varchar"),
+    ("billed_cost", "decimal(38,12)"),
+    ("row_count", "bigint"),
+)
+"""What each file of a bill's delivery says of a day; one row of a file has no day and no cost."""
+
 MLFLOW_VERSIONS: Columns = (
     ("name", "varchar"),
     ("version", "varchar"),
@@ -158,15 +241,21 @@ DELIVERIES: Columns = (
     ("row_count", "bigint"),
     ("byte_count", "bigint"),
     ("checksum", "varchar"),
+    ("fault", "varchar"),
+    ("fix", "varchar"),
 )
-"""The ledger: not read from Parquet but from the `_delivery.json` files beside it."""
+"""The ledger: not read from Parquet but from the `_delivery.json` and `_rejected.json` files beside it."""
 
 RAW_TABLES: Mapping[str, Columns] = {
     "s3_inventory": S3_INVENTORY,
     "s3_inventory_directories": S3_INVENTORY_DIRECTORIES,
+    "gcs_inventory": GCS_INVENTORY,
+    "gcs_inventory_directories": GCS_INVENTORY_DIRECTORIES,
     "s3_uploads": S3_UPLOADS,
     "aws_cur2": AWS_CUR2,
     "focus": FOCUS,
+    "gcp_billing": GCP_BILLING,
+    "bill_days": BILL_DAYS,
     "mlflow_versions": MLFLOW_VERSIONS,
 }
 """The tables that sources land as Parquet."""

@@ -1,6 +1,7 @@
 """A published snapshot of the warehouse, and the results of its checks."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -9,6 +10,9 @@ STORAGE_VERSION = "v1.4.0"
 
 POINTER = "published/current.json"
 """Key of the file in the lake that names the snapshot in force."""
+
+SNAPSHOT_ID = re.compile(r"\d{4}-\d{2}-\d{2}-[0-9A-Za-z]+", re.ASCII)
+"""The day a snapshot is about, then the beginning of its build's hash."""
 
 
 def snapshot_key(snapshot_id: str, name: str) -> str:
@@ -63,6 +67,16 @@ class Snapshot:
             values["warehouse"],
             values["code_version"],
         )
+
+
+def order(snapshot: Snapshot) -> tuple[date, datetime, str]:
+    """Return the order of snapshots: by the day they are about, then by when they were published."""
+    return snapshot.as_of, snapshot.published_at, snapshot.snapshot_id
+
+
+def previous(snapshots: Iterable[Snapshot], snapshot: Snapshot) -> Snapshot | None:
+    """Return the one before a snapshot, or None before the first."""
+    return max((one for one in snapshots if order(one) < order(snapshot)), key=order, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,17 @@ A query answers one row per scope: `scope` (a bucket or a provider, '' for the w
 number), `example` (the worst offender, or null). `getvariable('as_of')` is the run's date.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import duckdb
 
+from pipelines.domain.deliveries import LISTINGS
+from pipelines.domain.quoting import quote
 from pipelines.domain.raw_tables import RAW_TABLES
 
-ROLLUPS = frozenset({"s3_inventory_directories"})
+ROLLUPS = frozenset({"s3_inventory_directories", "gcs_inventory_directories", "bill_days"})
 """Raw tables that come with another table's delivery and have no line in the ledger."""
 
 Number = int | float | Decimal
@@ -36,6 +38,11 @@ def measure(connection: duckdb.DuckDBPyConnection, query: str) -> list[Measured]
     return [Measured(str(scope), number, str(example or "")) for scope, number, example in rows]
 
 
+def listed(names: Collection[str]) -> str:
+    """Return names as SQL has them between the brackets of an `in`."""
+    return ", ".join(quote(name) for name in sorted(names))
+
+
 def _union_of_raw_counts() -> str:
     return " union all ".join(
         f"select '{name}' as table_name, count(*) as found from raw.{name}"
@@ -46,7 +53,8 @@ def _union_of_raw_counts() -> str:
 
 ROWS_MISSING = f"""
 with
-promised as (select table_name, sum(row_count)::bigint as promised from raw.deliveries group by all),
+whole as (select * from raw.deliveries where fault is null),
+promised as (select table_name, sum(row_count)::bigint as promised from whole group by all),
 found as ({_union_of_raw_counts()}),
 compared as (
     select table_name, coalesce(promised, 0) as promised, coalesce(found, 0) as found
@@ -54,19 +62,53 @@ compared as (
 )
 select
     '' as scope,
-    case when (select count(*) from raw.deliveries) > 0 then sum(abs(promised - found)) end as measured,
+    case when (select count(*) from whole) > 0 then sum(abs(promised - found)) end as measured,
     string_agg(format('{{}}: {{}} of {{}} rows', table_name, found, promised), ', ' order by table_name)
         filter (where promised <> found) as example
 from compared
 """
 
-INVENTORY_AGE_HOURS = """
+SOURCES_LANDED = """
+with
+faults as (
+    select source, count(*) as fault_count, max_by(fault, delivered_at) as newest_fault
+    from raw.deliveries
+    where fault is not null
+    group by all
+)
+select
+    sources.source as scope,
+    sources.has_landed::integer as measured,
+    case
+        when sources.has_landed then null
+        when faults.source is null then 'nothing was delivered; moraine ingest ' || sources.source
+        else format(
+            '{} damaged; the newest: {}; moraine ingest {}',
+            faults.fault_count, faults.newest_fault, sources.source
+        )
+    end as example
+from reference.sources
+left outer join faults on sources.source = faults.source
+order by scope
+"""
+
+QUARANTINED = """
+select
+    source as scope,
+    count(*) filter (where status = 'quarantined') as measured,
+    max_by(delivery_id, delivered_at) filter (where status = 'quarantined') as example
+from marts.ingested_deliveries
+group by all
+order by scope
+"""
+
+INVENTORY_AGE_HOURS = f"""
 select
     scope,
     (epoch(getvariable('as_of')::timestamp) + 86400 - epoch(max(snapshot_at))) / 3600 as measured,
     'newest is of ' || max(snapshot_at) as example
 from raw.deliveries
-where table_name = 's3_inventory'
+where table_name in ({listed(LISTINGS)}) and fault is null
 group by scope
 order by scope
 """
@@ -159,9 +201,13 @@ group by all
 order by scope
 """
 
-RESIDUAL_SHARE = """
+RESIDUAL_SHARE = f"""
 with
-inventoried as (select distinct scope as bucket from raw.deliveries where table_name = 's3_inventory'),
+inventoried as (
+    select distinct scope as bucket
+    from raw.deliveries
+    where table_name in ({listed(LISTINGS)}) and fault is null
+),
 storage as (
     select prefix_costs.*
     from marts.prefix_costs
@@ -185,7 +231,7 @@ select
     bucket as scope,
     -- Below a cent a week a share says nothing: the bill itself is rounded.
     case when sum(residual) < 0.01 then 0 else sum(residual) / nullif(sum(total), 0) end as measured,
-    format('${:.2f} of ${:.2f} in 7 days', sum(residual)::double, sum(total)::double) as example
+    format('${{:.2f}} of ${{:.2f}} in 7 days', sum(residual)::double, sum(total)::double) as example
 from classes
 group by all
 order by scope

@@ -10,23 +10,26 @@ from pathlib import Path
 import duckdb
 
 from pipelines.domain.configuration import Gates
+from pipelines.domain.deliveries import BILLS, LISTINGS, LOADS
 from pipelines.domain.snapshots import CheckResult
 from pipelines.gates.expectations import judge
-from pipelines.gates.metrics import Measured, Number, measure
+from pipelines.gates.metrics import Measured, Number, listed, measure
 from pipelines.gates.results import open_build, write_results
 from pipelines.gates.suites import Check, Need, checks
 
+_BILLED = listed(BILLS | LOADS)
+
 CONFIGURED: dict[Need, tuple[str, str]] = {
     "bill": (
-        "exists (select 1 from raw.deliveries where table_name in ('aws_cur2', 'focus'))",
+        f"exists (select 1 from raw.deliveries where table_name in ({_BILLED}) and fault is null)",
         "no bill configured",
     ),
     "inventory": (
-        "exists (select 1 from raw.deliveries where table_name = 's3_inventory')",
+        f"exists (select 1 from raw.deliveries where table_name in ({listed(LISTINGS)}) and fault is null)",
         "no inventory configured",
     ),
     "objects": (
-        "exists (select 1 from raw.deliveries where table_name = 's3_inventory' and row_count > 0)",
+        f"exists (select 1 from raw.deliveries where table_name in ({listed(LISTINGS)}) and row_count > 0)",
         "no objects are listed",
     ),
     "teams": (

@@ -84,7 +84,11 @@ KEYS: tuple[tuple[str, tuple[str, ...], Need | None], ...] = (
         ),
         "bill",
     ),
-    ("prefix_costs", ("usage_date", "bucket", "prefix", "storage_class", "meter_group", "team"), "bill"),
+    (
+        "prefix_costs",
+        ("usage_date", "provider", "bucket", "prefix", "storage_class", "meter_group", "team"),
+        "bill",
+    ),
     ("storage_daily", ("usage_date", "provider", "bucket", "storage_class", "meter"), "bill"),
     (
         "egress_daily",
@@ -93,7 +97,7 @@ KEYS: tuple[tuple[str, tuple[str, ...], Need | None], ...] = (
     ),
     ("checkpoints", ("checkpoint_id",), "inventory"),
     ("checkpoint_waste", ("bucket", "run", "framework"), "inventory"),
-    ("hidden_bytes", ("bucket", "kind"), "inventory"),
+    ("hidden_bytes", ("provider", "bucket", "kind"), "inventory"),
     ("ingested_deliveries", ("source", "table_name", "delivery_id"), None),
 )
 
@@ -119,6 +123,25 @@ def _arrival(limits: Gates) -> Sequence[Check]:
             ZERO,
             "0 rows differ",
             "The ledger counted rows while landing them; a raw table with other rows lost or doubled some.",
+        ),
+        Check(
+            "sources_have_landed",
+            "reference.sources",
+            "block",
+            metrics.SOURCES_LANDED,
+            Bounds(at_least=Decimal(1)),
+            "something of every source",
+            "Numbers that lack a whole source look like numbers that do not. Mend what is damaged or have it "
+            "sent again; take a source that will never deliver out of moraine.yaml.",
+        ),
+        Check(
+            "deliveries_are_sound",
+            "marts.ingested_deliveries",
+            "warn",
+            metrics.QUARANTINED,
+            Bounds(at_most=Decimal(0)),
+            "0 in quarantine",
+            "Of a damaged delivery nothing is used: the numbers rest on the one before until it is mended.",
         ),
         Check(
             "inventory_is_fresh",

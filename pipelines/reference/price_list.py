@@ -73,7 +73,7 @@ class PriceList(Frozen):
     """One provider's prices in one region."""
 
     provider: str
-    """`aws`."""
+    """`aws` or `gcp`."""
     region_id: str
     """The region the prices are of."""
     sources: dict[str, Citation]
@@ -98,6 +98,12 @@ def s3_price_list() -> PriceList:
     return load("prices/aws_s3.yaml", PriceList)
 
 
+@cache
+def gcs_price_list() -> PriceList:
+    """Return the list prices of Cloud Storage that are kept here."""
+    return load("prices/gcp_gcs.yaml", PriceList)
+
+
 def list_price(storage_class: str, meter: Meter, day: date) -> Decimal | None:
     """Return the first-tier price of S3 in force on a day; before the first known day, the first known."""
     known = [
@@ -112,7 +118,7 @@ def list_price(storage_class: str, meter: Meter, day: date) -> Decimal | None:
 
 def price_tables() -> tuple[ReferenceTable, ...]:
     """Return `reference.prices` and `reference.storage_classes`."""
-    listed = s3_price_list()
+    lists = (s3_price_list(), gcs_price_list())
     return (
         ReferenceTable(
             "prices",
@@ -129,7 +135,7 @@ def price_tables() -> tuple[ReferenceTable, ...]:
                 ("valid_until", "date"),
                 ("source", "varchar"),
             ),
-            tuple(_price_row(listed, price) for price in listed.prices),
+            tuple(_price_row(listed, price) for listed in lists for price in listed.prices),
         ),
         ReferenceTable(
             "storage_classes",
@@ -141,7 +147,7 @@ def price_tables() -> tuple[ReferenceTable, ...]:
                 ("overhead_bytes", "bigint"),
                 ("overhead_standard_bytes", "bigint"),
             ),
-            tuple(_class_row(listed, row) for row in listed.classes),
+            tuple(_class_row(listed, row) for listed in lists for row in listed.classes),
         ),
     )
 

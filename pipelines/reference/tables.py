@@ -26,6 +26,7 @@ MEANINGS = {
     "layout_requirements": "One row per thing that a complete checkpoint has.",
     "layout_conditions": "One row per file that makes a requirement apply.",
     "metric_words": "One row per word in a metric's name that tells whether less or more is better.",
+    "sources": "One row per source that moraine.yaml names: its kind, and whether anything of it has landed.",
     "team_prefixes": "One row per prefix and the team that owns what lies below it.",
     "team_tags": "One row per tag that names a team on a bill.",
 }

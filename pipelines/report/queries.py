@@ -21,6 +21,23 @@ group by all
 order by outcome, check_id
 """
 
+QUARANTINED = """
+select source, delivery_id, scope, delivered_at, reason, how_to_fix
+from marts.ingested_deliveries
+where status = 'quarantined'
+order by source, delivered_at, delivery_id
+"""
+
+RESTATED = """
+select
+    source, strftime(usage_date, '%Y-%m') as billed_month, currency, sum(change), min(previous_delivered_at)
+from marts.bill_restatements
+where was_closed and delivered_at >= $1
+group by source, billed_month, currency
+having sum(change) <> 0
+order by source, billed_month, currency
+"""
+
 CURRENCIES = """
 select currency
 from marts.costs_daily

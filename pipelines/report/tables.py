@@ -37,6 +37,32 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A delivery that is not what it says: nothing of it is in these numbers."""
+
+    source: str
+    delivery_id: str
+    scope: str
+    """The billing period or the bucket that it is about; of a bare file that cannot be read, its name."""
+    delivered_at: datetime
+    reason: str
+    how_to_fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """What the newest deliveries of a bill changed about days that had looked complete."""
+
+    source: str
+    month: str
+    """The month of the days, such as 2026-10."""
+    currency: str
+    change: Decimal
+    since: datetime
+    """When the figure of before was delivered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """Thirty days of cost under one name, and its share of all."""
 
@@ -157,6 +183,8 @@ class Report:
 
     snapshot: SnapshotFacts
     checks: tuple[Check, ...]
+    quarantined: tuple[Quarantined, ...]
+    restated: tuple[Restated, ...]
     currencies: tuple[str, ...]
     costs_by_layer: tuple[Cost, ...]
     costs_by_team: tuple[Cost, ...]
@@ -180,6 +208,8 @@ def read_report(connection: duckdb.DuckDBPyConnection) -> Report:
     return Report(
         snapshot=snapshot,
         checks=_rows(connection, Check, queries.CHECKS),
+        quarantined=_rows(connection, Quarantined, queries.QUARANTINED),
+        restated=_rows(connection, Restated, queries.RESTATED, day),
         currencies=tuple(row[0] for row in connection.execute(queries.CURRENCIES, [day]).fetchall()),
         costs_by_layer=_rows(connection, Cost, queries.COSTS_BY.format(column="layer"), day),
         costs_by_team=_rows(connection, Cost, queries.COSTS_BY.format(column="team"), day),

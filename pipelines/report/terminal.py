@@ -16,6 +16,7 @@ from pipelines.report.tables import Cost, Report, read_report
 
 DAYS_SHOWN = 60
 ROWS_SHOWN = 6
+QUARANTINED_SHOWN = 3
 NOBODY = "(nobody)"
 CENT = Decimal("0.01")
 HIDDEN_KINDS = {
@@ -30,7 +31,17 @@ Lines = Iterator[Text | Table]
 def render_report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
     """Print what the snapshot behind `connection` says."""
     report = read_report(connection)
-    for section in (_header, _costs, _trend, _storage_and_egress, _prefixes, _hidden, _runs, _closing):
+    for section in (
+        _header,
+        _quarantined,
+        _costs,
+        _trend,
+        _storage_and_egress,
+        _prefixes,
+        _hidden,
+        _runs,
+        _closing,
+    ):
         for line in section(report, console.width):
             console.print(line, highlight=False)
 
@@ -56,6 +67,23 @@ def _header(report: Report, _: int) -> Lines:
         yield Text(f"  Costs are in {mixed}: sums over them are no amounts.", style="red")
 
 
+def _quarantined(report: Report, _: int) -> Lines:
+    if not report.quarantined:
+        return
+    count = counted(len(report.quarantined), "damaged delivery", "damaged deliveries")
+    yield title(f"In quarantine: {count}; the numbers rest on what came before")
+    for one in report.quarantined[:QUARANTINED_SHOWN]:
+        yield Text.assemble(
+            (visible(one.source), "bold"),
+            f" ({visible(one.scope)}, {one.delivered_at:%Y-%m-%d %H:%M}): {visible(one.reason)} ",
+            (visible(one.how_to_fix), "dim"),
+        )
+    rest = len(report.quarantined) - QUARANTINED_SHOWN
+    if rest > 0:
+        query = "from marts.ingested_deliveries where status = 'quarantined'"
+        yield Text(f'{rest:,} more: moraine sql "{query}"', style="dim")
+
+
 def _costs(report: Report, _: int) -> Lines:
     if not report.costs_by_layer:
         yield title("What it costs: no bill was read; add a source of kind aws-cur2 or focus")
@@ -66,6 +94,12 @@ def _costs(report: Report, _: int) -> Lines:
         _cost_table("layer", report.costs_by_layer, _currency(report)),
         _cost_table("team", report.costs_by_team, _currency(report)),
     )
+    for one in report.restated:
+        amount = money(one.change, one.currency, signed=True)
+        yield Text(
+            f"{one.month} was restated by {amount} since {one.since:%Y-%m-%d} ({visible(one.source)}).",
+            style="yellow",
+        )
 
 
 def _cost_table(name: str, costs: Sequence[Cost], currency: str) -> Table:

@@ -1,21 +1,39 @@
-"""Finding complete deliveries, and reading them as the source said them, typed.
+"""Finding complete deliveries, and turning each of their parts into typed Parquet.
 
-One module per kind of source. To add one: a module with `find` and `read`, and a line in each `match` below.
+One module per kind of source; see the README beside this file for how to add one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 
-import pyarrow as pa
+from pipelines.domain.deliveries import Converted, Delivery
+from pipelines.sources import (
+    aws_cur,
+    aws_cur2,
+    bill_days,
+    bucket_listing,
+    focus,
+    gcp_billing,
+    gcs_inventory,
+    mlflow,
+    observed,
+    s3_inventory,
+    s3_uploads,
+)
+from pipelines.sources.listing import LISTERS
+from pipelines.sources.places import Found, Place, found, open_place
+from pipelines.sources.reading import FileForm, Query, convert_file
 
-from pipelines.domain.deliveries import Delivery
-from pipelines.sources import aws_cur2, focus, mlflow, s3_inventory, s3_uploads
-from pipelines.sources.places import Found, Place, open_place
+__all__ = ["Found", "Place", "at_once", "convert", "find", "open_place"]
 
-__all__ = ["ROLLUPS", "Found", "Place", "find", "open_place", "read"]
-
-ROLLUPS: Mapping[str, Mapping[str, str]] = {"s3_inventory": s3_inventory.ROLLUPS}
-"""Per raw table the further tables that are made of each delivery: name and SQL over the view `landed`."""
+ROLLUPS: Mapping[str, Mapping[str, str]] = {
+    "s3_inventory": s3_inventory.ROLLUPS,
+    "gcs_inventory": gcs_inventory.ROLLUPS,
+}
+"""Per raw table the further tables that are made of each part: name and SQL over the view `landed`."""
 
 
 def find(place: Place, now: datetime) -> Found:
@@ -23,44 +41,62 @@ def find(place: Place, now: datetime) -> Found:
 
     Raises:
         Transient: the place does not answer, or its first delivery is still arriving.
-        Terminal: there is nothing to read, or a manifest is broken.
+        Terminal: there is nothing to read.
     """
     match place.source.kind:
         case "s3-inventory":
             return _with_uploads(place, s3_inventory.find(place), now)
-        case "aws-cur2":
-            return Found(tuple(aws_cur2.find(place)))
-        case "focus":
-            return Found(tuple(focus.find(place)))
+        case "bucket-listing":
+            return _with_uploads(place, bucket_listing.find(place, now), now)
         case "mlflow":
-            return Found((mlflow.find(place, now),))
+            return found((mlflow.find(place, now),))
+        case kind:
+            return _FINDERS[kind](place)
 
 
-def read(place: Place, delivery: Delivery) -> pa.RecordBatchReader:
-    """Return the rows of a delivery with the columns of its raw table; files are verified as they are read.
+def convert(place: Place, delivery: Delivery, index: int, into: Path) -> Converted:
+    """Turn one part of a delivery into Parquet files in `into`, with the columns of its raw table.
 
     Raises:
-        NotFound: a listed file is not there.
-        Terminal: a file is not what its manifest says.
+        Damaged: the part is missing, is not what the manifest says, or cannot be read.
     """
-    match delivery.table:
-        case "s3_inventory":
-            return s3_inventory.read(place, delivery)
-        case "aws_cur2":
-            return aws_cur2.read(place, delivery)
-        case "focus":
-            return focus.read(place, delivery)
-        case "s3_uploads":
-            return s3_uploads.read(place, delivery)
-        case _:
-            return mlflow.read(place, delivery)
+    if delivery.is_answer:
+        return observed.convert(place, delivery, into)
+    rollups = {**ROLLUPS.get(delivery.table, {}), **bill_days.rollup(delivery)}
+    if delivery.kind == "bucket-listing":
+        return bucket_listing.convert(place, delivery, index, into, rollups)
+    query, form = _FILES[delivery.kind](delivery)
+    return convert_file(place, delivery, index, into, query, form=form, rollups=rollups)
 
 
-def _with_uploads(place: Place, deliveries: list[Delivery], now: datetime) -> Found:
+def at_once(delivery: Delivery) -> int:
+    """Return how many parts of a delivery are best converted at a time."""
+    return LISTERS if delivery.kind == "bucket-listing" else 1
+
+
+def _with_uploads(place: Place, inventories: Found, now: datetime) -> Found:
     match s3_uploads.find(place, now):
         case Delivery() as uploads:
-            return Found((*deliveries, uploads))
+            return replace(inventories, deliveries=(*inventories.deliveries, uploads))
         case s3_uploads.NotListed(reason=reason):
-            return Found(tuple(deliveries), warnings=(reason,))
+            return replace(inventories, warnings=(*inventories.warnings, reason))
         case None:
-            return Found(tuple(deliveries))
+            return inventories
+
+
+_FINDERS: Mapping[str, Callable[[Place], Found]] = {
+    "gcs-inventory": gcs_inventory.find,
+    "aws-cur": aws_cur.find,
+    "aws-cur2": aws_cur2.find,
+    "focus": focus.find,
+    "gcp-billing": gcp_billing.find,
+}
+_FILES: Mapping[str, Callable[[Delivery], tuple[Query, FileForm]]] = {
+    "s3-inventory": lambda each: (partial(s3_inventory.query, each), s3_inventory.form(each)),
+    "gcs-inventory": lambda each: (partial(gcs_inventory.query, each), gcs_inventory.form(each)),
+    "aws-cur": lambda each: (partial(aws_cur.query, each), aws_cur.form(each)),
+    "aws-cur2": lambda _: (aws_cur2.query, aws_cur2.FORM),
+    "focus": lambda each: (partial(focus.query, each), focus.FORM),
+    "gcp-billing": lambda each: (gcp_billing.query, gcp_billing.form(each)),
+}
+"""How the files of a delivery are read, by kind: the query over one of them, and the form they are in."""

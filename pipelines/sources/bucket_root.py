@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from pipelines.domain.deliveries import Part
 from pipelines.domain.uris import LocalUri
-from pipelines.errors import NotFound, Terminal
+from pipelines.errors import Damaged, NotFound
 from pipelines.sources.places import Place
 from pipelines.stores import Blob, LocalStore, Store
 
@@ -41,8 +41,7 @@ class BucketRoot:
         """Lend the file of a part; a download is removed afterwards.
 
         Raises:
-            NotFound: the file is not there.
-            Terminal: its size or MD5 is not what the manifest says.
+            Damaged: the file is not there, or its size or MD5 is not what the manifest says.
         """
         scratch.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=scratch, prefix="part-") as here:
@@ -61,7 +60,7 @@ def bucket_root(place: Place, first_key: str) -> BucketRoot:
     """Return the bucket of a place; `first_key` is the first that a manifest lists.
 
     Raises:
-        NotFound: that key exists nowhere around a local copy.
+        Damaged: that key exists nowhere around a local copy.
     """
     if not isinstance(place.uri, LocalUri):
         return BucketRoot(place.files)
@@ -92,8 +91,8 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _missing(where: str) -> NotFound:
-    return NotFound(
+def _missing(where: str) -> Damaged:
+    return Damaged(
         "a data file that the manifest lists is missing",
         where=where,
         fix="Wait for the next delivery, or copy the file there again; nothing of this delivery was landed.",
@@ -108,8 +107,8 @@ def _check(path: Path, part: Part, where: str) -> None:
         raise _broken(f"has MD5 {found} and should have {part.md5}", where)
 
 
-def _broken(problem: str, where: str) -> Terminal:
-    return Terminal(
+def _broken(problem: str, where: str) -> Damaged:
+    return Damaged(
         f"a data file is not what its manifest says: it {problem}",
         where=where,
         fix="Copy it again or wait for the next delivery; nothing of this delivery was landed.",

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from pipelines.domain.quoting import quote_name
+from pipelines.domain.quoting import quote, quote_name
 from pipelines.domain.raw_tables import RAW_TABLES, Columns
-from pipelines.errors import Terminal
+from pipelines.errors import Damaged
 
 Present = Mapping[str, str]
 """The columns of a file: DuckDB type by name."""
@@ -30,12 +30,12 @@ def require(present: Iterable[str], required: Iterable[str], *, where: str, fix:
     """Check that columns are there.
 
     Raises:
-        Terminal: some are not; the message names them.
+        Damaged: some are not; the message names them.
     """
     known = {name.lower() for name in present}
     absent = [name for name in required if name.lower() not in known]
     if absent:
-        raise Terminal(
+        raise Damaged(
             f"required columns are missing: {', '.join(absent)}",
             where=where,
             fix=fix.format(", ".join(absent)),
@@ -54,6 +54,13 @@ def projection(promised: Columns, present: Present, spelled: Mapping[str, str] |
     )
 
 
+def of_bucket(bucket: str) -> str:
+    """Return the SQL of an inventory's column `bucket`, which ends the query at a row of another bucket."""
+    name = quote(bucket)
+    other = "error('a row is of another bucket')"
+    return f"case when bucket is null or bucket = {name} then {name} else {other} end"
+
+
 def json_text(column: str, kind: str) -> str:
     """Return the SQL that makes JSON object text of a map, a struct, or text that should be JSON already."""
     if kind != "VARCHAR":
@@ -64,13 +71,25 @@ def json_text(column: str, kind: str) -> str:
 
 
 def utc(column: str, kind: str) -> str:
-    """Return the SQL that makes a UTC timestamp of a time, of text, or of epoch milliseconds."""
-    if kind in ("VARCHAR", "TIMESTAMP WITH TIME ZONE"):
+    """Return the SQL that makes a UTC timestamp of a time, of text, or of an epoch in (milli)seconds."""
+    # Counting microseconds is ten times as fast as `at time zone 'UTC'`, and knows no infinity.
+    if kind == "VARCHAR":
         # Text without a zone is UTC: the session's time zone says so.
-        return f"{column}::timestamptz at time zone 'UTC'"
-    if kind in ("BIGINT", "INTEGER"):
-        return f"make_timestamp_ms({column}::bigint)"
-    return f"{column}::timestamp"
+        zoned = f"make_timestamp(epoch_us({column}::timestamptz))"
+        return f"case when instr({column}, '-') > 1 then {zoned} else {_since_1970(column)} end"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        infinite = f"{column} at time zone 'UTC'"
+        return f"case when isfinite({column}) then make_timestamp(epoch_us({column})) else {infinite} end"
+    if kind == "TIMESTAMPTZ_NS":
+        # ORC has these where its writer meant an instant.
+        return f"{column}::timestamp_ns::timestamp"
+    return _since_1970(column) if kind in ("BIGINT", "INTEGER") else f"{column}::timestamp"
+
+
+def _since_1970(column: str) -> str:
+    # As milliseconds, seconds of any year to come would lie before 1974, when no object was stored.
+    number = f"{column}::bigint"
+    return f"make_timestamp_ms(case when {number} < 100000000000 then {number} * 1000 else {number} end)"
 
 
 def _expression(found: tuple[str, str] | None, wanted: str) -> str:
@@ -79,9 +98,18 @@ def _expression(found: tuple[str, str] | None, wanted: str) -> str:
     column, kind = quote_name(found[0]), found[1]
     if wanted == "timestamp":
         return utc(column, kind)
+    if wanted.startswith("decimal"):
+        return _decimal(column, kind, wanted)
     if wanted != "varchar":
         return f"{column}::{wanted}"
     if kind == "BLOB":
         # Older Parquet writers leave text without its annotation.
         return f"decode({column})"
     return column if kind == "VARCHAR" else f"{column}::varchar"
+
+
+def _decimal(column: str, kind: str, wanted: str) -> str:
+    if kind in ("DOUBLE", "FLOAT"):
+        # The shortest text of a double is the number that was meant; DuckDB would add digits of its own.
+        return f"{column}::varchar::{wanted}"
+    return f"nullif({column}, '')::{wanted}" if kind == "VARCHAR" else f"{column}::{wanted}"

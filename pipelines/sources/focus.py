@@ -1,26 +1,18 @@
-"""FOCUS bills of any provider: as a Data Exports delivery, or as plain files.
+"""FOCUS bills of any provider and version: with a manifest of AWS or of Azure, or as plain files.
 
-A plain file says nothing of when it was delivered or what it replaces. So each billing period in it is a
-delivery of its own, which replaces the period when the file changes; the same period in two files at once is
-refused, because nobody can tell whether they are two halves or twice the same.
+A version adds columns, and the names of some: what is not known is left out, what is not there is null. Who
+sells, and where, has had other names; both are read.
 """
 
-import hashlib
-from collections.abc import Iterator
-from functools import partial
-
-import pyarrow as pa
-
-from pipelines.domain.deliveries import Delivery, Part
+from pipelines.domain.deliveries import Delivery
 from pipelines.domain.quoting import quote, quote_name
 from pipelines.domain.raw_tables import FOCUS
-from pipelines.errors import NotFound, Terminal
-from pipelines.sources import data_exports
-from pipelines.sources.bucket_root import BucketRoot, md5_of
-from pipelines.sources.columns import json_text, projection, require, utc
-from pipelines.sources.places import Place
-from pipelines.sources.reading import DataFile, FileForm, read_delivery, read_file
-from pipelines.stores import Blob
+from pipelines.errors import NotFound
+from pipelines.sources import azure_exports, data_exports, plain_bills, spellings
+from pipelines.sources.columns import Present, projection, require
+from pipelines.sources.places import Found, Place, found
+from pipelines.sources.plain_bills import PLAIN_FILE
+from pipelines.sources.reading import DataFile, FileForm
 
 REQUIRED = (
     "BilledCost",
@@ -33,25 +25,33 @@ REQUIRED = (
 )
 """Without these there is no cost, or no day, currency or service to put it on."""
 
-PLAIN_FILE = "plain file"
-"""Format of a delivery that is one billing period of a file without a manifest."""
+ALIASES = {
+    # Oracle's names, and those of versions from 1.3 on.
+    "ProviderName": ("Provider", "ServiceProviderName"),
+    "PublisherName": ("Publisher",),
+    "InvoiceIssuerName": ("InvoiceIssuer",),
+    "RegionId": ("Region",),
+}
+"""Other names of columns, where the first is not there."""
 
 _ENDINGS = (".csv", ".csv.gz", ".parquet")
-# The official sample writes NULL without quotes; the specification wants an empty field.
-_FORM = FileForm(nulls=("", "NULL"))
+# The official samples write NULL or null; the specification wants an empty field.
+FORM = FileForm(nulls=("", "NULL", "null", "-"))
 
 
-def find(place: Place) -> list[Delivery]:
+def find(place: Place) -> Found:
     """Return one delivery per billing period, and per run where a manifest tells runs apart, oldest first.
 
     Raises:
         Transient: the first delivery is still arriving.
         NotFound: there is none.
-        Terminal: a manifest or file is damaged, or two files hold the same period.
+        Terminal: two files hold the same period, or the place holds several exports.
     """
     blobs = place.blobs()
     if data_exports.is_here(blobs):
         return data_exports.find(place, blobs, "focus")
+    if azure_exports.is_here(blobs):
+        return azure_exports.find(place, blobs, "focus")
     files = [blob for blob in blobs if blob.key.lower().endswith(_ENDINGS)]
     if not files:
         raise NotFound(
@@ -59,86 +59,80 @@ def find(place: Place) -> list[Delivery]:
             where=f"source {place.source.name}, {place.where(place.prefix)}",
             fix="Correct the source's uri, or wait for the first export.",
         )
-    deliveries = [delivery for blob in files for delivery in _periods_of(place, blob)]
-    _check_periods(place, deliveries)
-    return sorted(deliveries, key=lambda delivery: (delivery.delivered_at, delivery.delivery_id))
+    return found(plain_bills.find(place, files, "focus", _periods_query, FORM))
 
 
-def read(place: Place, delivery: Delivery) -> pa.RecordBatchReader:
-    """Return one row per charge; numbers keep the digits they were written with.
+def query(delivery: Delivery, file: DataFile) -> str:
+    """Return the SQL of one row per charge; numbers keep the digits they were written with.
 
     Raises:
-        NotFound: a listed file is missing.
-        Terminal: a file is damaged, or lacks a column that is needed.
+        Damaged: the file lacks a column that is needed.
     """
-    return read_delivery(place, delivery, partial(_query, delivery), _FORM)
-
-
-def _query(delivery: Delivery, file: DataFile) -> str:
     _require(file)
-    rows = f"select {projection(FOCUS, file.present)} from {_with_json_tags(file)}"
+    replaced = _replaced(file.present)
+    listed = ", ".join(f"{expression} as {quote_name(name)}" for name, (expression, _) in replaced.items())
+    present = {**file.present, **{name: kind for name, (_, kind) in replaced.items()}}
+    rows = (
+        f"select {projection(FOCUS, present, _spelled(file.present))} "
+        f"from (select * replace ({listed}) from {file.relation})"
+    )
     if delivery.file_format != PLAIN_FILE:
         return rows
     return f"select * from ({rows}) where {_period('BillingPeriodStart')} = {quote(delivery.scope)}"
-
-
-def _with_json_tags(file: DataFile) -> str:
-    kind = {name.lower(): kind for name, kind in file.present.items()}.get("tags")
-    if kind is None:
-        return file.relation
-    tags = json_text(quote_name("Tags"), kind)
-    return f"(select * replace ({tags} as {quote_name('Tags')}) from {file.relation})"
 
 
 def _require(file: DataFile) -> None:
     require(file.present, REQUIRED, where=file.where, fix="Export {} too; every FOCUS version has them.")
 
 
+def _spelled(present: Present) -> dict[str, str]:
+    there = {name.lower() for name in present}
+    return {
+        name: next(alias for alias in aliases if alias.lower() in there)
+        for name, aliases in ALIASES.items()
+        if name.lower() not in there and any(alias.lower() in there for alias in aliases)
+    }
+
+
+def _replaced(present: Present) -> dict[str, tuple[str, str]]:
+    """Return the columns that need more than a cast: their SQL and its type, by name."""
+    kinds = {name.lower(): kind for name, kind in FOCUS}
+    replaced = {}
+    for name, kind in present.items():
+        column, wanted = quote_name(name), kinds.get(name.lower(), "")
+        if name.lower() == "tags":
+            replaced[name] = spellings.tags(column, kind), "VARCHAR"
+        elif wanted == "decimal(38,12)" and kind == "VARCHAR":
+            replaced[name] = spellings.amount(column, kind), "DECIMAL(38,12)"
+        elif wanted == "timestamp":
+            replaced[name] = _moment(name, present), "TIMESTAMP"
+    return replaced
+
+
+def _moment(name: str, present: Present) -> str:
+    column, kind = quote_name(name), present[name]
+    period = {"billingperiodstart", "billingperiodend"}
+    if kind != "VARCHAR" or not period <= {each.lower() for each in present}:
+        return spellings.moment(column, kind)
+    read = spellings.month_first(column)
+    if name.lower() not in period:
+        return read
+    # Months or days first? Periods begin on the first of a month, so a wrong guess is seen here.
+    problem = "a billing period that is not whole months: are its dates written with the day first?"
+    is_odd = f"contains({column}, '/') and day({read}) <> 1"
+    return f"case when {is_odd} then error({quote(problem)}) else {read} end"
+
+
 def _period(column: str) -> str:
     return f"strftime({column}, '%Y-%m')"
 
 
-def _periods_of(place: Place, blob: Blob) -> Iterator[Delivery]:
-    where = place.where(blob.key)
-    with BucketRoot(place.files).verified(Part(blob.key), place.scratch) as path:
-        checksum = md5_of(path)
-        batches = read_file(place, path, where, _periods_query, _FORM)
-        periods = [str(period) for batch in batches for period in batch.column(0).to_pylist()]
-    # A file that is put back as it once was is a delivery again: the last word on its periods.
-    identity = hashlib.md5(f"{checksum} {blob.modified_at}".encode(), usedforsecurity=False).hexdigest()
-    for period in periods or [blob.key]:
-        yield Delivery(
-            source=place.source.name,
-            kind=place.source.kind,
-            table="focus",
-            delivery_id=f"{period if periods else 'empty'}-{identity[:12]}",
-            delivered_at=blob.modified_at,
-            checksum=checksum,
-            scope=period,
-            parts=(Part(blob.key, blob.size_bytes, checksum),),
-            file_format=PLAIN_FILE,
-        )
-
-
 def _periods_query(file: DataFile) -> str:
     _require(file)
-    kinds = {name.lower(): kind for name, kind in file.present.items()}
-    start = utc(quote_name("BillingPeriodStart"), kinds["billingperiodstart"])
+    name = next(name for name in file.present if name.lower() == "billingperiodstart")
+    period = _period(_moment(name, file.present))
     return f"""
-        select distinct coalesce({_period(start)}, error('a BillingPeriodStart is missing')) as period
+        select distinct coalesce({period}, error('a BillingPeriodStart is missing')) as period
         from {file.relation}
         order by period
     """
-
-
-def _check_periods(place: Place, deliveries: list[Delivery]) -> None:
-    holders: dict[str, str] = {}
-    for delivery in deliveries:
-        key = delivery.parts[0].key
-        other = holders.setdefault(delivery.scope, key)
-        if other != key:
-            raise Terminal(
-                f"two files hold billing period {delivery.scope}: two halves, or twice the same?",
-                where=f"source {place.source.name}: {place.where(other)}, {place.where(key)}",
-                fix="Keep one file per billing period there; give each provider a source of its own.",
-            )

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-import pyarrow as pa
 
 from pipelines.domain.deliveries import Delivery, Part
 from pipelines.domain.registry import SEARCH_PATH, ModelVersion, model_versions
@@ -51,15 +50,6 @@ def find(place: Place, now: datetime) -> Delivery:
     return _delivery(place, versions, max(blob.modified_at for blob in blobs), parts)
 
 
-def read(place: Place, delivery: Delivery) -> pa.RecordBatchReader:
-    """Return one row per registered model version.
-
-    Raises:
-        Terminal: the registry was asked with another scratch directory.
-    """
-    return observed.kept(place, delivery)
-
-
 def _delivery(
     place: Place, versions: list[ModelVersion], read_at: datetime, parts: tuple[Part, ...] = ()
 ) -> Delivery:
@@ -78,8 +68,7 @@ def _delivery(
         parts=parts,
         snapshot_at=read_at,
     )
-    observed.keep(place, delivery, [{**row, "read_at": read_at} for row in rows])
-    return delivery
+    return observed.keep(place, delivery, [{**row, "read_at": read_at} for row in rows])
 
 
 def _asked(place: Place) -> Iterator[dict[str, Any]]:

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.domain.deliveries import Delivery
+from pipelines.domain.deliveries import Converted, Delivery, Part
 from pipelines.errors import Terminal
 from pipelines.sources.columns import arrow_schema
 from pipelines.sources.places import Place
@@ -20,15 +22,17 @@ def fingerprint(rows: Sequence[Mapping[str, object]]) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def keep(place: Place, delivery: Delivery, rows: Sequence[Mapping[str, object]]) -> None:
-    """Keep rows of a delivery's table in the scratch directory."""
+def keep(place: Place, delivery: Delivery, rows: Sequence[Mapping[str, object]]) -> Delivery:
+    """Keep rows of a delivery's table in the scratch directory; return it as the answer of a service."""
     place.scratch.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(list(rows), schema=arrow_schema(delivery.table))
     pq.write_table(table, _path(place, delivery))
+    size = sum(part.size_bytes or 0 for part in delivery.parts)
+    return replace(delivery, parts=(Part("", size),), is_answer=True)
 
 
-def kept(place: Place, delivery: Delivery) -> pa.RecordBatchReader:
-    """Return the rows that were kept.
+def convert(place: Place, delivery: Delivery, into: Path) -> Converted:
+    """Put the rows that were kept into a directory.
 
     Raises:
         Terminal: they were not kept in this scratch directory.
@@ -40,7 +44,9 @@ def kept(place: Place, delivery: Delivery) -> pa.RecordBatchReader:
             where=str(path),
             fix="Find and read a source with the same scratch directory: run 'moraine ingest' again.",
         )
-    return pq.read_table(path).to_reader()
+    rows = into / "rows.parquet"
+    shutil.copyfile(path, rows)
+    return Converted((rows,), (), pq.read_metadata(rows).num_rows)
 
 
 def _path(place: Place, delivery: Delivery) -> Path:

@@ -1,12 +1,14 @@
 """Where a source's deliveries are, opened."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from pipelines.domain.configuration import Endpoint, Source
-from pipelines.domain.deliveries import Delivery
+from pipelines.domain.deliveries import Delivery, Rejected
 from pipelines.domain.uris import BucketUri, HttpUri, LocalUri, Uri, parse_uri
-from pipelines.errors import NotFound, Terminal
+from pipelines.errors import Damaged, NotFound, Terminal
 from pipelines.stores import Blob, LocalStore, Store, open_store
 
 MEMORY_LIMIT = "1GB"
@@ -28,6 +30,8 @@ class Place:
     memory_limit: str = MEMORY_LIMIT
     token: str | None = field(default=None, repr=False)
     """What a registry wants to see before it answers; never shown."""
+    threads: int = 2
+    """How many threads read one file; each holds a part of it in memory."""
 
     @property
     def files(self) -> Store:
@@ -59,8 +63,47 @@ class Found:
 
     deliveries: tuple[Delivery, ...] = ()
     """Complete deliveries, oldest first."""
+    rejected: tuple[Rejected, ...] = ()
+    """Deliveries whose manifest shows already that they are not what they say."""
     warnings: tuple[str, ...] = ()
     """What could not be looked at, though the rest could."""
+
+
+def rejected(  # noqa: PLR0913  (what is known of a delivery that has no values yet)
+    place: Place,
+    table: str,
+    error: Damaged,
+    *,
+    delivery_id: str,
+    scope: str,
+    delivered_at: datetime,
+    checksum: str,
+) -> Rejected:
+    """Return what the ledger says of a delivery whose manifest cannot be believed."""
+    return Rejected(
+        source=place.source.name,
+        kind=place.source.kind,
+        table=table,
+        delivery_id=delivery_id,
+        scope=scope,
+        delivered_at=delivered_at,
+        checksum=checksum,
+        reason=error.what,
+        where=error.where,
+        fix=error.fix,
+    )
+
+
+def found(each: Iterable[Delivery | Rejected], warnings: tuple[str, ...] = ()) -> Found:
+    """Return deliveries, oldest first, and what was rejected."""
+    whole, damaged = [], []
+    for one in each:
+        if isinstance(one, Delivery):
+            whole.append(one)
+        else:
+            damaged.append(one)
+    whole.sort(key=lambda delivery: (delivery.delivered_at, delivery.delivery_id))
+    return Found(tuple(whole), tuple(damaged), warnings)
 
 
 def open_place(

@@ -11,16 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 
-import pyarrow as pa
-
-from pipelines.domain.deliveries import Delivery
+from pipelines.domain.deliveries import Delivery, Rejected
 from pipelines.domain.quoting import quote
 from pipelines.domain.raw_tables import S3_INVENTORY
-from pipelines.errors import NotFound, Terminal, Transient
-from pipelines.sources.columns import projection, require
-from pipelines.sources.places import Place
-from pipelines.sources.reading import DataFile, FileForm, read_delivery
+from pipelines.errors import Damaged, NotFound, Terminal, Transient
+from pipelines.sources.columns import of_bucket, projection, require
+from pipelines.sources.places import Found, Place, found, rejected
+from pipelines.sources.reading import DataFile, FileForm
 from pipelines.sources.s3_inventory_manifest import REQUIRED, Manifest, parse_manifest
+from pipelines.stores import Blob
 
 ROLLUPS = {
     "s3_inventory_directories": """
@@ -62,52 +61,59 @@ _SPELLED = {
 }
 _DERIVED = ("directory", "leaf", "lists_versions", "snapshot_at")
 
+# Most keys are letters, digits and slashes: looking is a fifth of decoding.
+_DECODED = """
+    case
+        when contains(object_key, '%') or contains(object_key, '+')
+            then url_decode(replace(object_key, '+', ' '))
+        else object_key
+    end
+"""
 
-def find(place: Place) -> list[Delivery]:
+
+def find(place: Place) -> Found:
     """Return the complete deliveries of the place, oldest first; each manifest agrees with its checksum.
 
     Raises:
         Transient: the first delivery is still arriving.
         NotFound: there is none.
-        Terminal: a manifest is damaged, of another family, or lists another bucket.
+        Terminal: a manifest lists another bucket.
     """
-    keys = [blob.key for blob in place.blobs()]
-    manifests = [key for key in keys if _MANIFEST.search(key)]
-    complete = sorted(set(keys) & {_checksum_key(key) for key in manifests})
+    blobs = {blob.key: blob for blob in place.blobs()}
+    manifests = [key for key in blobs if _MANIFEST.search(key)]
+    complete = [blobs[key] for key in manifests if _checksum_key(key) in blobs]
     if not complete:
         raise _nothing(place, manifests)
     with ThreadPoolExecutor(_READERS) as pool:
-        found = pool.map(partial(_delivery, place), (_manifest_key(key) for key in complete))
-    return sorted(found, key=lambda delivery: (delivery.delivered_at, delivery.delivery_id))
+        return found(pool.map(partial(_delivery, place), complete), _warnings(place, complete))
 
 
-def read(place: Place, delivery: Delivery) -> pa.RecordBatchReader:
-    """Return one row per object version; keys are exact.
+def form(delivery: Delivery) -> FileForm:
+    """Return how the files of a delivery are written."""
+    return FileForm(delivery.file_format, names=delivery.columns if delivery.file_format == "CSV" else ())
+
+
+def query(delivery: Delivery, file: DataFile) -> str:
+    """Return the SQL of one row per object version; keys are exact.
 
     Raises:
-        NotFound: a listed file is missing.
-        Terminal: a file is not what the manifest says, or lacks a column that is needed.
+        Damaged: the file lacks a column that is needed.
     """
-    names = delivery.columns if delivery.file_format == "CSV" else ()
-    form = FileForm(delivery.file_format, names=names)
-    return read_delivery(place, delivery, partial(_query, delivery), form)
-
-
-def _query(delivery: Delivery, file: DataFile) -> str:
     require(
         file.present, REQUIRED, where=file.where, fix="The manifest promises {}; wait for the next delivery."
     )
     plain = tuple((name, kind) for name, kind in S3_INVENTORY if name not in _DERIVED)
     lists_versions = "is_latest" in delivery.columns
     # CSV keys are URL-encoded with + for a space; keys of the other formats are not encoded at all.
-    key = "url_decode(replace(object_key, '+', ' '))" if delivery.file_format == "CSV" else "object_key"
+    key = _DECODED if delivery.file_format == "CSV" else "object_key"
     return f"""
         with typed as (select {projection(plain, file.present, _SPELLED)} from {file.relation}),
         decoded as (select * replace ({key} as object_key) from typed),
         split as (select *, split_part(object_key, '/', -1) as leaf from decoded),
         whole as (
             select * replace (
-                replace(etag, '"', '') as etag,
+                {of_bucket(delivery.scope)} as bucket,
+                case when contains(etag, '"') then replace(etag, '"', '') else etag end as etag,
                 case when not coalesce(is_delete_marker, false) then upper(storage_class) end as storage_class
             ),
             left(object_key, length(object_key) - length(leaf)) as directory,
@@ -119,17 +125,28 @@ def _query(delivery: Delivery, file: DataFile) -> str:
     """
 
 
-def _delivery(place: Place, key: str) -> Delivery:
-    text, where = place.files.read(key), place.where(key)
+def _delivery(place: Place, blob: Blob) -> Delivery | Rejected:
+    text, where = place.files.read(blob.key), place.where(blob.key)
     checksum = hashlib.md5(text, usedforsecurity=False).hexdigest()
-    _check_checksum(place, key, checksum)
-    manifest = parse_manifest(text, where=where)
+    try:
+        _check_checksum(place, blob.key, checksum)
+        manifest = parse_manifest(text, where=where)
+    except Damaged as error:
+        return rejected(
+            place,
+            "s3_inventory",
+            error,
+            delivery_id=f"{_stamp(blob.key, blob.modified_at)}-{checksum[:12]}",
+            scope=place.source.bucket or "",
+            delivered_at=_stamped_at(blob),
+            checksum=checksum,
+        )
     _check_bucket(place, manifest, where)
     return Delivery(
         source=place.source.name,
         kind=place.source.kind,
         table="s3_inventory",
-        delivery_id=f"{_stamp(key, manifest.snapshot_at)}-{checksum[:12]}",
+        delivery_id=f"{_stamp(blob.key, manifest.snapshot_at)}-{checksum[:12]}",
         delivered_at=manifest.snapshot_at,
         checksum=checksum,
         scope=manifest.source_bucket,
@@ -137,13 +154,14 @@ def _delivery(place: Place, key: str) -> Delivery:
         snapshot_at=manifest.snapshot_at,
         file_format=manifest.file_format,
         columns=manifest.columns,
+        written_at=blob.modified_at,
     )
 
 
 def _check_checksum(place: Place, key: str, checksum: str) -> None:
     said = place.files.read(_checksum_key(key)).decode("ascii", "replace").strip().lower()
     if said != checksum:
-        raise Terminal(
+        raise Damaged(
             f"a manifest's MD5 is {checksum}, and the checksum beside it says {said[:32]!r}",
             where=place.where(key),
             fix="Copy that folder again, or move it away if it is broken for good; nothing of it was landed.",
@@ -159,6 +177,24 @@ def _check_bucket(place: Place, manifest: Manifest, where: str) -> None:
         )
 
 
+def _warnings(place: Place, manifests: list[Blob]) -> tuple[str, ...]:
+    folders = {blob.key.rpartition("/")[0].rpartition("/")[0] for blob in manifests}
+    if len(folders) == 1:
+        return ()
+    names = ", ".join(sorted(repr(folder) for folder in folders))
+    several = f"source {place.source.name} holds {len(folders)} inventory configurations: {names}"
+    return (f"{several}. The newest list counts, even if it is of a prefix only; end the uri with one",)
+
+
+def _stamped_at(blob: Blob) -> datetime:
+    """Return the moment that a manifest's folder names: what cannot be read is compared with what can."""
+    try:
+        stamp = _stamp(blob.key, blob.modified_at)
+        return datetime.strptime(f"{stamp}+0000", "%Y-%m-%dT%H-%MZ%z").replace(tzinfo=None)
+    except ValueError:
+        return blob.modified_at
+
+
 def _stamp(key: str, snapshot_at: datetime) -> str:
     folder = key.rpartition("/")[0].rpartition("/")[2]
     return folder if _STAMP.fullmatch(folder) else f"{snapshot_at:%Y-%m-%dT%H-%MZ}"
@@ -166,10 +202,6 @@ def _stamp(key: str, snapshot_at: datetime) -> str:
 
 def _checksum_key(manifest_key: str) -> str:
     return manifest_key.removesuffix(".json") + ".checksum"
-
-
-def _manifest_key(checksum_key: str) -> str:
-    return checksum_key.removesuffix(".checksum") + ".json"
 
 
 def _nothing(place: Place, manifests: list[str]) -> Transient | NotFound:

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.domain.deliveries import Part
-from pipelines.errors import Terminal
+from pipelines.errors import Damaged
 from pipelines.sources.columns import require
 
 REQUIRED = ("bucket", "key", "size", "last_modified_date")
@@ -60,7 +60,7 @@ def parse_manifest(text: bytes, *, where: str) -> Manifest:
     """Return a manifest's values.
 
     Raises:
-        Terminal: not JSON, of another family, or without a column that is needed.
+        Damaged: not JSON, of another family, or without a column that is needed.
     """
     document = _document(text, where)
     file_format = _file_format(str(document["fileFormat"]), where)
@@ -72,10 +72,7 @@ def parse_manifest(text: bytes, *, where: str) -> Manifest:
             snapshot_at=_moment(document["creationTimestamp"]),
             file_format=file_format,
             columns=columns,
-            files=tuple(
-                Part(str(file["key"]), int(file["size"]), str(file["MD5checksum"]))
-                for file in document["files"]
-            ),
+            files=_files(document["files"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise _foreign(f"a value in it cannot be read ({type(error).__name__}: {error})", where) from None
@@ -114,14 +111,23 @@ def _columns(schema: str, file_format: str) -> tuple[str, ...]:
             return tuple(_PARQUET_COLUMN.findall(schema))
 
 
+def _files(listed: Iterable[Mapping[str, Any]]) -> tuple[Part, ...]:
+    parts = [Part(str(file["key"]), int(file["size"]), str(file["MD5checksum"])) for file in listed]
+    # The same file twice would count its objects twice.
+    once = tuple(dict.fromkeys(parts))
+    if len({part.key for part in once}) < len(once):
+        raise ValueError("it lists a file twice, and differently")
+    return once
+
+
 def _moment(spelled: object) -> datetime:
     number = int(str(spelled))
     seconds = number if number < _SECONDS_UNTIL else number / 1000
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
-def _foreign(problem: str, where: str) -> Terminal:
-    return Terminal(
+def _foreign(problem: str, where: str) -> Damaged:
+    return Damaged(
         f"this is not an S3 Inventory manifest that can be read: {problem}",
         where=where,
         fix="Point the source's uri at <prefix>/<source bucket>/<configuration> of an S3 Inventory.",

@@ -1,6 +1,6 @@
-"""Open multipart uploads of an inventoried bucket: billed, and in no inventory.
+"""Open multipart uploads of a bucket: billed, and neither in an inventory nor in a listing.
 
-They are asked of the bucket itself, so only where the inventory is read from S3 too. Who may read inventories
+They are asked of the bucket itself, so only where its inventory is read from S3 too. Who may read inventories
 may not be allowed to look into the bucket: that is a warning, never a reason to miss the inventory.
 """
 
@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
-
-import pyarrow as pa
+from urllib.parse import unquote_plus
 
 from pipelines.domain.deliveries import Delivery
 from pipelines.domain.uris import BucketUri
@@ -42,12 +41,14 @@ class NotListed:
 
 def find(place: Place, now: datetime) -> Delivery | NotListed | None:
     """Return the uploads open at `now` as a delivery, or why not; None where there is no bucket to ask."""
-    bucket = place.source.bucket
-    if not isinstance(place.uri, BucketUri) or bucket is None:
+    if not isinstance(place.uri, BucketUri) or place.uri.scheme != "s3":
         return None
+    bucket = place.source.bucket or place.uri.bucket
+    # A listing's uri says what of the bucket is wanted; an inventory's where the inventory is.
+    prefix = "" if place.source.bucket else place.prefix
     try:
         with explained(f"s3://{bucket}"):
-            rows = _rows(s3_client(bucket, place.endpoints), bucket)
+            rows = _rows(s3_client(bucket, place.endpoints), bucket, prefix)
     except MoraineError as error:
         return NotListed(
             f"open multipart uploads of s3://{bucket} were not listed: {error.what}. "
@@ -64,21 +65,11 @@ def find(place: Place, now: datetime) -> Delivery | NotListed | None:
         scope=bucket,
         snapshot_at=now,
     )
-    observed.keep(place, delivery, [{**row, "listed_at": now} for row in rows])
-    return delivery
+    return observed.keep(place, delivery, [{**row, "listed_at": now} for row in rows])
 
 
-def read(place: Place, delivery: Delivery) -> pa.RecordBatchReader:
-    """Return one row per open upload.
-
-    Raises:
-        Terminal: the uploads were found with another scratch directory.
-    """
-    return observed.kept(place, delivery)
-
-
-def _rows(client: "S3Client", bucket: str) -> list[Row]:
-    uploads = _open_uploads(client, bucket)
+def _rows(client: "S3Client", bucket: str, prefix: str) -> list[Row]:
+    uploads = _open_uploads(client, bucket, prefix)
     with ThreadPoolExecutor(_LISTERS) as pool:
         measured = list(
             pool.map(lambda upload: _measured(client, bucket, upload), islice(uploads, MOST_MEASURED))
@@ -87,9 +78,20 @@ def _rows(client: "S3Client", bucket: str) -> list[Row]:
     return rows + [_row(bucket, upload) for upload in uploads]
 
 
-def _open_uploads(client: "S3Client", bucket: str) -> Iterator["MultipartUploadTypeDef"]:
-    for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
-        yield from page.get("Uploads", [])
+def _open_uploads(client: "S3Client", bucket: str, prefix: str) -> Iterator["MultipartUploadTypeDef"]:
+    # Not boto3's own paging: it would send an encoded key back as the place to go on from.
+    begin: dict[str, str] = {}
+    while True:
+        page = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, EncodingType="url", **begin)  # type: ignore[arg-type]  # of a dictionary mypy knows one type only
+        decoded = unquote_plus if page.get("EncodingType") == "url" else str
+        for upload in page.get("Uploads", []):
+            yield {**upload, "Key": decoded(upload["Key"])}
+        if not page.get("IsTruncated"):
+            return
+        begin = {
+            "KeyMarker": decoded(page["NextKeyMarker"]),
+            "UploadIdMarker": page["NextUploadIdMarker"],
+        }
 
 
 def _measured(client: "S3Client", bucket: str, upload: "MultipartUploadTypeDef") -> Row | None:

@@ -1,22 +1,26 @@
-"""Lets DuckDB read `s3://` files of a store by fetching them, so that no extension has to be installed."""
+"""Lets DuckDB read `s3://` and `gs://` files of a store by fetching them; no extension is needed."""
 
 import mmap
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]  # it ships no types
 
+from pipelines.domain.uris import BUCKET_SCHEMES
+
 Locate = Callable[[str], Path]
 """From `bucket/key` to a local file with that content."""
 
+_SCHEME = re.compile(rf"^({'|'.join(BUCKET_SCHEMES)})://")
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FetchedFiles(AbstractFileSystem):  # type: ignore[misc]  # see the import
     """A file system for `register_filesystem`; a file is fetched when a query first opens it."""
 
-    protocol = "s3"
+    protocol = BUCKET_SCHEMES
     # fsspec remembers instances by their arguments; two lakes must not share one.
     cacheable = False
 
@@ -48,7 +52,7 @@ class FetchedFiles(AbstractFileSystem):  # type: ignore[misc]  # see the import
 
     def _path(self, uri: str) -> Path:
         # DuckDB names a file with its scheme in some calls and without it in others.
-        path = uri.removeprefix("s3://")
+        path = _SCHEME.sub("", uri)
         if path not in self._fetched:
             self._fetched[path] = self._locate(path)
         return self._fetched[path]

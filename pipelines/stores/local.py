@@ -1,5 +1,6 @@
 """A directory as a store."""
 
+import errno
 import hashlib
 import os
 import re
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.errors import NotFound, Terminal
-from pipelines.stores.protocol import Blob
+from pipelines.stores.protocol import Blob, refuse_to_discard
 
 _BESIDE = re.compile(r"\..*\.[0-9a-f]{32}", re.DOTALL)
 """What a write that was killed leaves behind: never a stored file."""
@@ -36,7 +37,8 @@ class LocalStore:
         for key in keys:
             with _explained(self.root / key):
                 blob = self._blob(key)
-            yield blob
+            if blob is not None:
+                yield blob
 
     def read(self, key: str) -> bytes:
         """Return the file's bytes."""
@@ -69,8 +71,20 @@ class LocalStore:
             with beside.open("rb") as file:
                 os.fsync(file.fileno())
 
-    def _blob(self, key: str) -> Blob:
-        status = (self.root / key).stat()
+    def discard(self, key: str) -> None:
+        """Unlink one file of a snapshot, and the folders that are empty then; who has it open keeps it."""
+        refuse_to_discard(key, self.uri)
+        path = self._inside(key)
+        with _explained(path):
+            path.unlink(missing_ok=True)
+            self._remove_empty(path.parent)
+
+    def _blob(self, key: str) -> Blob | None:
+        try:
+            status = (self.root / key).stat()
+        except FileNotFoundError:
+            # It was removed since its name was seen.
+            return None
         modified_at = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
         identity = hashlib.md5(f"{key}:{status.st_size}:{status.st_mtime_ns}".encode(), usedforsecurity=False)
         return Blob(key, status.st_size, modified_at, identity.hexdigest())
@@ -87,12 +101,27 @@ class LocalStore:
         path = self._inside(key)
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         with _explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            made = _make_folders(path.parent)
             try:
                 yield beside
                 beside.replace(path)
             finally:
                 beside.unlink(missing_ok=True)
+            # Without this a file that was written later could survive a power cut, and this one not.
+            for folder in (path.parent, *(folder.parent for folder in made)):
+                _sync(folder)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Remove a snapshot's folder with what killed writes left in it, once no stored file is there."""
+        while folder.parent != self.root and folder.is_dir():
+            left = list(folder.iterdir())
+            if not all(path.is_file() and _BESIDE.fullmatch(path.name) for path in left):
+                _sync(folder)
+                return
+            for path in left:
+                path.unlink(missing_ok=True)
+            folder.rmdir()
+            folder = folder.parent
 
     def _inside(self, key: str) -> Path:
         path = self.root / key
@@ -103,6 +132,25 @@ class LocalStore:
                 fix="Name files below the directory only.",
             )
         return path
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder with those above it, and return the new ones."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable, where its file system can."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _raise_unless_absent(error: OSError) -> None:

@@ -11,17 +11,33 @@ from typing import TYPE_CHECKING, Any
 from pipelines.domain.configuration import Endpoint, endpoint_for
 from pipelines.domain.uris import BucketUri
 from pipelines.errors import NotFound, Terminal, Transient
-from pipelines.stores.protocol import Blob
+from pipelines.stores.protocol import Blob, Version, refuse_to_discard
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError
     from mypy_boto3_s3 import S3Client
 
+_CONNECTIONS = 32
+"""Kept open for the threads of this process; one more than these would be opened anew for every request."""
+
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _BUSY = frozenset(
-    {"500", "503", "InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "Throttling"}
+    {
+        "500",
+        "503",
+        # Somebody else is writing the same object at this moment.
+        "ConditionalRequestConflict",
+        "InternalError",
+        "ServiceUnavailable",
+        "SlowDown",
+        "RequestTimeout",
+        "Throttling",
+    }
 )
 
+_ELSEWHERE = frozenset(
+    {"301", "307", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
+)
 _UNKNOWN_CALLER = frozenset(
     {
         "ExpiredToken",
@@ -41,7 +57,12 @@ def s3_client(bucket: str, endpoints: tuple[Endpoint, ...] = ()) -> "S3Client":
     from botocore.config import Config  # noqa: PLC0415
 
     endpoint = endpoint_for(f"s3://{bucket}", endpoints)
-    retries = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60)
+    retries = Config(
+        retries={"mode": "standard", "max_attempts": 4},
+        connect_timeout=5,
+        read_timeout=60,
+        max_pool_connections=_CONNECTIONS,
+    )
     if endpoint is None:
         return boto3.client("s3", config=retries)
     # Stores behind an address of their own rarely have a wildcard name for every bucket.
@@ -78,8 +99,13 @@ class S3Store:
 
     def read(self, key: str) -> bytes:
         """Return the object's bytes."""
+        return self.read_version(key).data
+
+    def read_version(self, key: str) -> Version:
+        """Return the object's bytes and its ETag."""
         with explained(f"{self.uri}/{key}"):
-            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            return Version(answer["Body"].read(), answer["ETag"])
 
     def fetch(self, key: str, scratch: Path) -> Path:
         """Download the object; the local name keeps the ending, so that readers know the format."""
@@ -99,6 +125,55 @@ class S3Store:
         """Upload a local file, in parts when it is large."""
         with explained(f"{self.uri}/{key}"):
             self._client.upload_file(str(path), self._bucket, self._prefix + key)
+
+    def create(self, key: str, data: bytes) -> str | None:
+        """Put an object if there is none."""
+        with explained(f"{self.uri}/{key}"):
+            version = self._put(key, data, IfNoneMatch="*")
+        return version or self._own(key, data)
+
+    def replace(self, key: str, data: bytes, version: str) -> str | None:
+        """Put an object if its ETag is still this one.
+
+        Some servers (Ceph 16) refuse the right ETag too; there the object is replaced without a condition.
+        """
+        with explained(f"{self.uri}/{key}"):
+            made = self._put(key, data, IfMatch=version)
+            if made is None and self._has(key, version):
+                made = self._put(key, data)
+        return made or self._own(key, data)
+
+    def discard(self, key: str) -> None:
+        """Remove one file of a snapshot."""
+        refuse_to_discard(key, self.uri)
+        with explained(f"{self.uri}/{key}"):
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+
+    def _put(self, key: str, data: bytes, **condition: str) -> str | None:
+        """Return the ETag, or None if the condition does not hold."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415  (see s3_client)
+
+        place: dict[str, Any] = {"Bucket": self._bucket, "Key": self._prefix + key, **condition}
+        try:
+            return self._client.put_object(**place, Body=data)["ETag"]
+        except ClientError as error:
+            if condition and _code(error.response) in {"PreconditionFailed", *_ABSENT}:
+                return None
+            raise
+
+    def _own(self, key: str, data: bytes) -> str | None:
+        """Return the version if it is our own write, whose answer was lost and which was tried again."""
+        try:
+            now = self.read_version(key)
+        except NotFound:
+            return None
+        return now.name if now.data == data else None
+
+    def _has(self, key: str, version: str) -> bool:
+        try:
+            return self.read_version(key).name == version
+        except NotFound:
+            return False
 
 
 @contextmanager
@@ -157,8 +232,12 @@ def _explain_client(error: "BotoCoreError", where: str) -> Transient | Terminal:
     )
 
 
+def _code(response: Mapping[str, Any]) -> str:
+    return str(response.get("Error", {}).get("Code", ""))
+
+
 def _explain(response: Mapping[str, Any], where: str) -> NotFound | Transient | Terminal:
-    code = str(response.get("Error", {}).get("Code", ""))
+    code = _code(response)
     if code in _ABSENT:
         return NotFound(
             "the object is not there", where=where, fix="Check the path, or wait for its delivery."
@@ -171,6 +250,16 @@ def _explain(response: Mapping[str, Any], where: str) -> NotFound | Transient | 
         )
     if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Transient(f"the store fails ({code or 'no code'})", where=where, fix="Run again in a minute.")
+    return _refusal(code, where)
+
+
+def _refusal(code: str, where: str) -> Terminal:
+    if code in _ELSEWHERE:
+        return Terminal(
+            f"the bucket is in another region ({code})",
+            where=where,
+            fix="Set AWS_DEFAULT_REGION, or 'region' of its entry in 'endpoints:', to where the bucket is.",
+        )
     if code in _UNKNOWN_CALLER:
         return Terminal(
             f"the store does not accept these credentials ({code})",
@@ -180,5 +269,6 @@ def _explain(response: Mapping[str, Any], where: str) -> NotFound | Transient | 
     return Terminal(
         f"the store refused the request ({code or 'no code'})",
         where=where,
-        fix="Give these credentials s3:ListBucket and s3:GetObject there (s3:PutObject for the lake).",
+        fix="Give these credentials s3:ListBucket and s3:GetObject there (s3:PutObject for the lake, "
+        "s3:DeleteObject below its published/).",
     )

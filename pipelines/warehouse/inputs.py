@@ -7,16 +7,29 @@ from pathlib import Path
 import duckdb
 
 from pipelines.domain.configuration import Teams
-from pipelines.domain.deliveries import Landed
+from pipelines.domain.deliveries import Landed, Rejected
 from pipelines.domain.quoting import quote, quote_name, quote_table
 from pipelines.domain.raw_tables import DELIVERIES, LANDED_AT, RAW_TABLES, Columns
+from pipelines.domain.tag_keys import in_snake_case
 from pipelines.domain.uris import BucketUri, parse_uri
 from pipelines.errors import Terminal
 from pipelines.reference import reference_tables
+from pipelines.reference.column_meanings import column_meaning
 from pipelines.reference.tables import MEANINGS
 
 TEAM_PREFIXES: Columns = (("bucket", "varchar"), ("prefix", "varchar"), ("team", "varchar"))
 TEAM_TAGS: Columns = (("position", "bigint"), ("json_path", "varchar"))
+SOURCES: Columns = (("source", "varchar"), ("kind", "varchar"), ("has_landed", "boolean"))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredSource:
+    """One source of `moraine.yaml`."""
+
+    name: str
+    kind: str
+    has_landed: bool
+    """Something of it is in the lake, of whatever day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,10 @@ class Inputs:
     """Parquet files by raw table. A table without files is there all the same, and empty."""
     ledger: Sequence[Landed] = ()
     """The deliveries that are whole in the lake."""
+    quarantined: Sequence[Rejected] = ()
+    """The deliveries that are damaged."""
+    sources: Sequence[ConfiguredSource] = ()
+    """What `moraine.yaml` says to read."""
     teams: Teams = field(default_factory=Teams)
     """Who owns what."""
 
@@ -35,8 +52,12 @@ def given_tables() -> Mapping[str, Columns]:
     """Return the columns of every table that no model makes, by qualified name."""
     raw = {f"raw.{name}": (*columns, *LANDED_AT) for name, columns in RAW_TABLES.items()}
     kept = {f"reference.{table.name}": table.columns for table in reference_tables()}
-    owners = {"reference.team_prefixes": TEAM_PREFIXES, "reference.team_tags": TEAM_TAGS}
-    return {**raw, "raw.deliveries": DELIVERIES, **kept, **owners}
+    settings = {
+        "reference.sources": SOURCES,
+        "reference.team_prefixes": TEAM_PREFIXES,
+        "reference.team_tags": TEAM_TAGS,
+    }
+    return {**raw, "raw.deliveries": DELIVERIES, **kept, **settings}
 
 
 def load_inputs(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
@@ -54,18 +75,34 @@ def load_inputs(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
         )
     for name in RAW_TABLES:
         _load_raw(connection, name, inputs.files.get(name, ()))
-    fill_table(connection, "raw.deliveries", DELIVERIES, [_ledger_row(entry) for entry in inputs.ledger])
-    load_reference(connection, inputs.teams)
+    entries = [*map(_ledger_row, inputs.ledger), *map(_quarantine_row, inputs.quarantined)]
+    fill_table(connection, "raw.deliveries", DELIVERIES, entries)
+    load_reference(connection, inputs.teams, inputs.sources)
 
 
-def load_reference(connection: duckdb.DuckDBPyConnection, teams: Teams) -> None:
-    """Make the tables of `reference`: facts kept by hand, and the owners that `moraine.yaml` names."""
+def load_reference(
+    connection: duckdb.DuckDBPyConnection, teams: Teams, sources: Iterable[ConfiguredSource] = ()
+) -> None:
+    """Make the tables of `reference`: facts kept by hand, and the sources and owners of `moraine.yaml`."""
     for table in reference_tables():
         fill_table(connection, f"reference.{table.name}", table.columns, table.rows)
+    configured = [(source.name, source.kind, source.has_landed) for source in sources]
+    fill_table(connection, "reference.sources", SOURCES, configured)
     fill_table(connection, "reference.team_prefixes", TEAM_PREFIXES, _prefix_rows(teams))
     fill_table(connection, "reference.team_tags", TEAM_TAGS, _tag_rows(teams))
+    _comment(connection)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection) -> None:
     for name, meaning in MEANINGS.items():
         connection.execute(f"comment on table {quote_table('reference.' + name)} is {quote(meaning)}")
+    columns = connection.execute(
+        "select table_name, column_name from duckdb_columns() "
+        "where database_name = current_database() and schema_name = 'reference'"
+    ).fetchall()
+    for name, column in columns:
+        place = f"{quote_table('reference.' + name)}.{quote_name(column)}"
+        connection.execute(f"comment on column {place} is {quote(column_meaning(name, column))}")
 
 
 def make_table(connection: duckdb.DuckDBPyConnection, table: str, columns: Columns) -> None:
@@ -138,6 +175,25 @@ def _ledger_row(entry: Landed) -> tuple[object, ...]:
         entry.row_count,
         entry.byte_count,
         entry.checksum,
+        None,
+        None,
+    )
+
+
+def _quarantine_row(entry: Rejected) -> tuple[object, ...]:
+    return (
+        entry.source,
+        entry.kind,
+        entry.table,
+        entry.delivery_id,
+        entry.scope,
+        entry.delivered_at,
+        None,
+        0,
+        0,
+        entry.checksum,
+        f"{entry.reason} ({entry.where})",
+        entry.fix,
     )
 
 
@@ -147,6 +203,9 @@ def _prefix_rows(teams: Teams) -> list[tuple[str, str, str]]:
 
 
 def _tag_rows(teams: Teams) -> list[tuple[int, str]]:
-    # Bills write a user's own tag as `team`, `user_team` or `user:team`.
-    spelled = [f"{before}{teams.by_tag}" for before in ("", "user_", "user:")] if teams.by_tag else []
+    if not teams.by_tag:
+        return []
+    # Bills write a user's own tag `Team` as `Team`, `user_Team` or `user:Team`, and AWS as `user_team`.
+    spelled = [f"{before}{teams.by_tag}" for before in ("", "user_", "user:")]
+    spelled = list(dict.fromkeys([*spelled, f"user_{in_snake_case(teams.by_tag)}"]))
     return [(position, f'$."{tag}"') for position, tag in enumerate(spelled, start=1)]

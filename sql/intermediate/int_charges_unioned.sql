@@ -13,6 +13,12 @@ charges as (
 
 ),
 
+google_costs as (
+
+    select * from staging.stg_gcp_billing__costs
+
+),
+
 line_items_in_focus as (
 
     select
@@ -124,9 +130,49 @@ charges_named as (
 
 ),
 
+google_costs_in_focus as (
+
+    select
+        landed_file,
+        landed_row,
+        billing_account_id,
+        project_id as sub_account_id,
+        coalesce(resource_global_name, resource_name) as resource_id,
+        'Google Cloud' as provider_name,
+        service_id as service_code,
+        service_description as service_name,
+        null as service_category,
+        coalesce(sku_description, sku_id) as meter,
+        null as operation, -- noqa: RF04
+        case
+            when cost_type = 'tax'
+                then 'Tax'
+            when cost_type in ('adjustment', 'rounding_error')
+                then 'Adjustment'
+            else 'Usage'
+        end as charge_category,
+        coalesce(region_id, location) as region_id,
+        usage_unit,
+        currency,
+        labels as tags,
+        usage_amount as usage_quantity,
+        -- Credits are negative.
+        cost + coalesce(credits_amount, 0) as billed_cost,
+        cost + coalesce(credits_amount, 0) as effective_cost,
+        coalesce(cost_at_list, cost) as list_cost,
+        usage_start_at::date as usage_date
+
+    from google_costs
+
+),
+
 unioned as (
 
     select * from line_items_in_focus
+
+    union all
+
+    select * from google_costs_in_focus
 
     union all
 

@@ -11,6 +11,7 @@ summed as (
 
     select
         checkpoint_id,
+        provider,
         bucket,
         coalesce(storage_class, '') as storage_class,
         count(*) as object_count,

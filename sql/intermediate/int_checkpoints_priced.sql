@@ -18,7 +18,7 @@ priced as (
     select
         sizes.checkpoint_id,
         string_agg(sizes.storage_class, ',' order by sizes.storage_class) as storage_classes,
-        -- S3 bills in binary gigabytes. A class without a rate has no price, which is not zero.
+        -- A gigabyte of a bill has 2^30 bytes. A class without a rate has no price, which is not 0.
         sum(
             (sizes.size_bytes::double / 1073741824 * rates.usd_gb_month::double)::decimal(18, 6)
         )::decimal(18, 6) as cost_usd_month
@@ -27,7 +27,8 @@ priced as (
 
     left outer join rates
         on
-            sizes.bucket = rates.bucket
+            sizes.provider = rates.provider
+            and sizes.bucket = rates.bucket
             and sizes.storage_class = rates.storage_class
 
     group by all

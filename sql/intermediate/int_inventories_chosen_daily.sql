@@ -16,6 +16,7 @@ inventory_files as (
 days as (
 
     select distinct
+        provider,
         bucket,
         usage_date
 
@@ -28,6 +29,7 @@ days as (
 snapshots as (
 
     select distinct
+        provider,
         bucket,
         snapshot_at
 
@@ -38,6 +40,7 @@ snapshots as (
 distances as (
 
     select
+        days.provider,
         days.bucket,
         days.usage_date,
         snapshots.snapshot_at,
@@ -47,13 +50,16 @@ distances as (
     from days
 
     inner join snapshots
-        on days.bucket = snapshots.bucket
+        on
+            days.provider = snapshots.provider
+            and days.bucket = snapshots.bucket
 
 ),
 
 chosen as (
 
     select
+        provider,
         bucket,
         usage_date,
         -- The first listing after the day saw all that the day made; failing that, the last before.

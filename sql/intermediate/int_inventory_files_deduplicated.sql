@@ -3,13 +3,14 @@ with
 
 directories as (
 
-    select * from staging.stg_s3_inventory__directories
+    select * from intermediate.int_directories_unioned
 
 ),
 
 files as (
 
     select distinct
+        provider,
         landed_file,
         bucket,
         snapshot_at
@@ -21,6 +22,7 @@ files as (
 deliveries as (
 
     select
+        provider,
         landed_file,
         regexp_replace(landed_file, '[^/]*$', '') as delivery_folder,
         bucket,
@@ -33,6 +35,7 @@ deliveries as (
 kept as (
 
     select
+        provider,
         landed_file,
         bucket,
         snapshot_at
@@ -41,7 +44,7 @@ kept as (
 
     qualify
         dense_rank() over (
-            partition by bucket, snapshot_at
+            partition by provider, bucket, snapshot_at
             order by delivery_folder desc
         ) = 1
 

@@ -3,7 +3,7 @@ with
 
 directories as (
 
-    select * from staging.stg_s3_inventory__directories
+    select * from intermediate.int_directories_unioned
 
 ),
 
@@ -22,6 +22,7 @@ inventories as (
 first_days as (
 
     select
+        provider,
         bucket,
         snapshot_at,
         min(usage_date) as first_date
@@ -35,6 +36,7 @@ first_days as (
 prefixed as (
 
     select
+        directories.provider,
         directories.bucket,
         regexp_extract(directories.directory, '^([^/]*/){1,3}', 0) as prefix, -- noqa: RF04
         directories.storage_class,
@@ -52,12 +54,14 @@ prefixed as (
     inner join inventory_files
         on
             directories.landed_file = inventory_files.landed_file
+            and directories.provider = inventory_files.provider
             and directories.bucket = inventory_files.bucket
             and directories.snapshot_at = inventory_files.snapshot_at
 
     inner join first_days
         on
-            directories.bucket = first_days.bucket
+            directories.provider = first_days.provider
+            and directories.bucket = first_days.bucket
             and directories.snapshot_at = first_days.snapshot_at
 
 ),
@@ -65,6 +69,7 @@ prefixed as (
 summed as (
 
     select
+        provider,
         bucket,
         prefix,
         storage_class,

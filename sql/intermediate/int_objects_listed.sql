@@ -3,7 +3,7 @@ with
 
 objects as (
 
-    select * from staging.stg_s3_inventory__objects
+    select * from intermediate.int_objects_unioned
 
 ),
 
@@ -16,7 +16,7 @@ listings as (
 listed as (
 
     select
-        'aws' as provider, -- noqa: RF04
+        objects.provider,
         objects.bucket,
         objects.object_key,
         objects.directory,
@@ -33,7 +33,8 @@ listed as (
     -- Two sources may list one bucket: counted once, from the newer.
     inner join listings
         on
-            objects.bucket = listings.bucket
+            objects.provider = listings.provider
+            and objects.bucket = listings.bucket
             and objects.snapshot_at = listings.snapshot_at
 
     where objects.is_current

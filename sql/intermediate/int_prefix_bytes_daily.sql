@@ -16,6 +16,7 @@ prefixes as (
 summed as (
 
     select
+        inventories.provider,
         inventories.bucket,
         prefixes.prefix,
         prefixes.storage_class,
@@ -35,7 +36,8 @@ summed as (
 
     inner join prefixes
         on
-            inventories.bucket = prefixes.bucket
+            inventories.provider = prefixes.provider
+            and inventories.bucket = prefixes.bucket
             and inventories.snapshot_at = prefixes.snapshot_at
             and inventories.usage_date >= prefixes.created_date
 

@@ -22,6 +22,7 @@ owners as (
 priced as (
 
     select
+        prefix_bytes.provider,
         prefix_bytes.bucket,
         prefix_bytes.prefix,
         prefix_bytes.storage_class,
@@ -45,6 +46,7 @@ priced as (
     left outer join rates
         on
             prefix_bytes.usage_date = rates.usage_date
+            and prefix_bytes.provider = rates.provider
             and prefix_bytes.bucket = rates.bucket
             and prefix_bytes.storage_class = rates.storage_class
 

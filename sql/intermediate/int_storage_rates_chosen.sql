@@ -33,7 +33,9 @@ prices as (
 
 buckets as (
 
-    select bucket
+    select
+        provider,
+        bucket
 
     from charges
 
@@ -41,17 +43,26 @@ buckets as (
 
     union
 
-    select bucket from inventory_files
+    select
+        provider,
+        bucket
+
+    from inventory_files
 
     union
 
-    select bucket from uploads
+    select
+        'aws' as provider, -- noqa: RF04
+        bucket
+
+    from uploads
 
 ),
 
 billed as (
 
     select
+        provider,
         bucket,
         storage_class,
         max_by(usd_gb_month, usage_date) as usd_gb_month
@@ -67,6 +78,7 @@ billed as (
 listed as (
 
     select
+        provider,
         storage_class,
         min_by(
             usd,
@@ -83,8 +95,7 @@ listed as (
     from prices
 
     where
-        provider = 'aws'
-        and meter = 'storage'
+        meter = 'storage'
         and from_gb = 0
 
     group by all
@@ -93,17 +104,26 @@ listed as (
 
 classes as (
 
-    select storage_class from listed
+    select
+        provider,
+        storage_class
+
+    from listed
 
     union
 
-    select storage_class from billed
+    select
+        provider,
+        storage_class
+
+    from billed
 
 ),
 
 chosen as (
 
     select
+        buckets.provider,
         buckets.bucket,
         classes.storage_class,
         case when billed.usd_gb_month is null then 'list' else 'bill' end as rate_basis,
@@ -111,15 +131,19 @@ chosen as (
 
     from buckets
 
-    cross join classes
+    inner join classes
+        on buckets.provider = classes.provider
 
     left outer join billed
         on
-            buckets.bucket = billed.bucket
+            buckets.provider = billed.provider
+            and buckets.bucket = billed.bucket
             and classes.storage_class = billed.storage_class
 
     left outer join listed
-        on classes.storage_class = listed.storage_class
+        on
+            classes.provider = listed.provider
+            and classes.storage_class = listed.storage_class
 
 )
 

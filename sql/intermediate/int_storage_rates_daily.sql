@@ -10,6 +10,7 @@ charges as (
 summed as (
 
     select
+        provider,
         bucket,
         storage_class,
         sum(gb_month) as gb_month,
@@ -29,6 +30,7 @@ summed as (
 rated as (
 
     select
+        provider,
         bucket,
         storage_class,
         gb_month,

@@ -16,6 +16,7 @@ checkpoints as (
 listed as (
 
     select
+        members.provider,
         members.bucket,
         members.object_key,
         members.version_id,

@@ -7,21 +7,15 @@ uploads as (
 
 ),
 
-directories as (
-
-    select * from staging.stg_s3_inventory__directories
-
-),
-
 objects as (
 
-    select * from staging.stg_s3_inventory__objects
+    select * from intermediate.int_objects_unioned
 
 ),
 
-inventory_files as (
+object_listings as (
 
-    select * from intermediate.int_inventory_files_deduplicated
+    select * from intermediate.int_listings_chosen
 
 ),
 
@@ -31,7 +25,7 @@ rates as (
 
 ),
 
-listings as (
+upload_listings as (
 
     select
         bucket,
@@ -46,6 +40,7 @@ listings as (
 open_uploads as (
 
     select
+        'aws' as provider, -- noqa: RF04
         uploads.bucket,
         'multipart' as kind,
         -- S3 bills parts at the rate of STANDARD, whatever class the object will have.
@@ -55,67 +50,34 @@ open_uploads as (
 
     from uploads
 
-    inner join listings
+    inner join upload_listings
         on
-            uploads.bucket = listings.bucket
-            and uploads.listed_at = listings.listed_at
+            uploads.bucket = upload_listings.bucket
+            and uploads.listed_at = upload_listings.listed_at
 
     group by all
 
 ),
 
-snapshots as (
+hidden_objects as (
 
     select
-        bucket,
-        max(snapshot_at) as snapshot_at
-
-    from inventory_files
-
-    group by all
-
-),
-
-noncurrent as (
-
-    select
-        directories.bucket,
-        'noncurrent' as kind,
-        directories.storage_class,
-        sum(directories.object_count)::bigint as object_count,
-        sum(directories.size_bytes)::bigint as size_bytes
-
-    from directories
-
-    inner join inventory_files
-        on
-            directories.landed_file = inventory_files.landed_file
-            and directories.bucket = inventory_files.bucket
-            and directories.snapshot_at = inventory_files.snapshot_at
-
-    inner join snapshots
-        on
-            directories.bucket = snapshots.bucket
-            and directories.snapshot_at = snapshots.snapshot_at
-
-    where not directories.is_current
-
-    group by all
-
-),
-
-delete_markers as (
-
-    select
-        bucket,
-        'delete_marker' as kind,
-        '' as storage_class,
+        objects.provider,
+        objects.bucket,
+        objects.version_kind as kind,
+        objects.storage_class,
         count(*) as object_count,
-        0::bigint as size_bytes
+        coalesce(sum(objects.size_bytes), 0)::bigint as size_bytes
 
     from objects
 
-    where is_delete_marker
+    inner join object_listings
+        on
+            objects.provider = object_listings.provider
+            and objects.bucket = object_listings.bucket
+            and objects.snapshot_at = object_listings.snapshot_at
+
+    where objects.version_kind <> 'current'
 
     group by all
 
@@ -127,32 +89,35 @@ unioned as (
 
     union all
 
-    select * from noncurrent
-
-    union all
-
-    select * from delete_markers
+    select * from hidden_objects
 
 ),
 
 priced as (
 
     select
+        unioned.provider,
         unioned.bucket,
         unioned.kind,
         sum(unioned.object_count)::bigint as object_count,
         sum(unioned.size_bytes)::bigint as size_bytes,
         sum(
-            (
-                unioned.size_bytes::double / 1073741824 * coalesce(rates.usd_gb_month, 0)::double
-            )::decimal(18, 6)
+            case
+                when unioned.size_bytes = 0 then 0
+                -- A class without a rate has no price, which is not zero.
+                else
+                    (
+                        unioned.size_bytes::double / 1073741824 * rates.usd_gb_month::double
+                    )::decimal(18, 6)
+            end
         )::decimal(18, 6) as cost_usd_month
 
     from unioned
 
     left outer join rates
         on
-            unioned.bucket = rates.bucket
+            unioned.provider = rates.provider
+            and unioned.bucket = rates.bucket
             and unioned.storage_class = rates.storage_class
 
     group by all
@@ -162,25 +127,39 @@ priced as (
 explained as (
 
     select
+        provider,
         bucket,
         kind,
         object_count,
         size_bytes,
         cost_usd_month,
-        case kind
-            when 'multipart'
+        case
+            when kind = 'multipart'
                 then
                     'Add AbortIncompleteMultipartUpload {DaysAfterInitiation: 7} to the lifecycle '
                     || 'rules of the bucket; list what is open with: '
                     || 'aws s3api list-multipart-uploads --bucket ' || bucket
-            when 'noncurrent'
+            when kind = 'delete_marker'
                 then
-                    'Add NoncurrentVersionExpiration {NoncurrentDays: 30} to the lifecycle rules '
-                    || 'of the bucket; see the rules it has with: '
+                    'Add Expiration {ExpiredObjectDeleteMarker: true} to the lifecycle rules of '
+                    || 'the bucket; see the rules it has with: '
                     || 'aws s3api get-bucket-lifecycle-configuration --bucket ' || bucket
+            when kind = 'soft_deleted'
+                then
+                    'Keep what is deleted for a shorter time, or for none with 0; what is deleted '
+                    || 'already stays as long as it was to: '
+                    || 'gcloud storage buckets update gs://' || bucket
+                    || ' --soft-delete-duration=1d'
+            when provider = 'gcp'
+                then
+                    'Add a Delete rule with daysSinceNoncurrentTime: 30 to a file of all lifecycle '
+                    || 'rules of the bucket; where it keeps no versions, these are soft-deleted '
+                    || 'objects and --soft-delete-duration=1d is the way: '
+                    || 'gcloud storage buckets update gs://' || bucket
+                    || ' --lifecycle-file=rules.json'
             else
-                'Add Expiration {ExpiredObjectDeleteMarker: true} to the lifecycle rules of the '
-                || 'bucket; see the rules it has with: '
+                'Add NoncurrentVersionExpiration {NoncurrentDays: 30} to the lifecycle rules '
+                || 'of the bucket; see the rules it has with: '
                 || 'aws s3api get-bucket-lifecycle-configuration --bucket ' || bucket
         end as how_to_fix
 

@@ -16,6 +16,7 @@ prefix_storage as (
 bills as (
 
     select
+        provider,
         bucket,
         storage_class,
         meter_group,
@@ -45,6 +46,7 @@ bills as (
 storage_bills as (
 
     select
+        provider,
         bucket,
         storage_class,
         max(team) as team,
@@ -63,6 +65,7 @@ storage_bills as (
 allocated as (
 
     select
+        prefix_storage.provider,
         prefix_storage.bucket,
         prefix_storage.prefix,
         prefix_storage.storage_class,
@@ -80,6 +83,7 @@ allocated as (
     left outer join storage_bills
         on
             prefix_storage.usage_date = storage_bills.usage_date
+            and prefix_storage.provider = storage_bills.provider
             and prefix_storage.bucket = storage_bills.bucket
             and prefix_storage.storage_class = storage_bills.storage_class
 
@@ -88,6 +92,7 @@ allocated as (
 explained as (
 
     select
+        provider,
         bucket,
         storage_class,
         sum(effective_cost) as effective_cost,
@@ -103,6 +108,7 @@ explained as (
 storage_residuals as (
 
     select
+        storage_bills.provider,
         storage_bills.bucket,
         '(residual)' as prefix, -- noqa: RF04
         storage_bills.storage_class,
@@ -122,6 +128,7 @@ storage_residuals as (
     left outer join explained
         on
             storage_bills.usage_date = explained.usage_date
+            and storage_bills.provider = explained.provider
             and storage_bills.bucket = explained.bucket
             and storage_bills.storage_class = explained.storage_class
 
@@ -130,6 +137,7 @@ storage_residuals as (
 other_residuals as (
 
     select
+        provider,
         bucket,
         '(residual)' as prefix, -- noqa: RF04
         storage_class,
@@ -165,6 +173,7 @@ unioned as (
 final as (
 
     select
+        provider,
         bucket,
         prefix,
         storage_class,

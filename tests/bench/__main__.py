@@ -1,6 +1,6 @@
 """`make bench`: CPU seconds and memory of landing and building, each against a floor of the same run.
 
-    python -m tests.bench [--rows 1000000] [--repeats 3]
+    python -m tests.bench [--rows 1000000] [--repeats 3] [--part-rows 2500000] [--cases land_csv copy_csv ...]
 
 CPU time (user and system) of whole processes, medians: the machine may be busy. Ratios are what to quote.
 """
@@ -12,16 +12,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.cases import CASES
-from tests.bench.inventories import write_inventory
+from tests.bench.floors import FLOORS
+from tests.bench.inventories import MOST_PART_ROWS, write_inventory
 
-FLOORS = {"land_parquet": "scan_keys", "land_csv": "convert_csv", "build": "scan_keys"}
+ALL = ("scan_keys", "copy_parquet", "land_parquet", "copy_csv", "convert_csv", "land_csv", "build")
+AGAINST = {"land_parquet": "copy_parquet", "land_csv": "copy_csv", "build": "scan_keys"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--part-rows", type=int, default=MOST_PART_ROWS, help="of one data file, at most")
+    parser.add_argument("--cases", nargs="+", choices=ALL, default=ALL, help="`build` needs `land_parquet`")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="moraine-bench-") as directory:
         work = Path(directory)
-        write_inventory(work / "parquet", arguments.rows, "Parquet")
-        write_inventory(work / "csv", arguments.rows, "CSV")
-        measured = {name: _measure(name, work, arguments.repeats) for name in CASES}
+        for file_format in ("Parquet", "CSV"):
+            write_inventory(
+                work / file_format.lower(), arguments.rows, file_format, part_rows=arguments.part_rows
+            )
+        measured = _in_turn(arguments.cases, work, arguments.repeats)
     _show(measured, arguments.rows)
 
 
-def _measure(name: str, work: Path, repeats: int) -> Measured:
-    runs = []
+def _in_turn(cases: Sequence[str], work: Path, repeats: int) -> dict[str, Measured]:
+    # A case and its floor run close to each other: what else the machine does changes from minute to minute.
+    runs: dict[str, list[Measured]] = {name: [] for name in cases}
     for _ in range(repeats):
-        if name.startswith("land_"):
-            shutil.rmtree(work / f"lake-{name.removeprefix('land_')}", ignore_errors=True)
-        runs.append(_run(name, work))
+        for name in cases:
+            runs[name].append(_run(name, work))
+    return {name: _median(name, runs[name]) for name in cases}
+
+
+def _median(name: str, runs: list[Measured]) -> Measured:
     answers = {run.answer for run in runs}
     if len(answers) != 1:
         raise SystemExit(f"{name} answered differently each time: {sorted(answers)}")
@@ -61,7 +71,10 @@ def _measure(name: str, work: Path, repeats: int) -> Measured:
 
 
 def _run(name: str, work: Path) -> Measured:
-    words = [sys.executable, "-m", "tests.bench.cases", name, str(work)]
+    if name.startswith("land_"):
+        shutil.rmtree(work / f"lake-{name.removeprefix('land_')}", ignore_errors=True)
+    module = "tests.bench.floors" if name in FLOORS else "tests.bench.cases"
+    words = [sys.executable, "-m", module, name, str(work)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         answer = process.stdout.read().strip() if process.stdout else ""
         _, status, usage = os.wait4(process.pid, 0)
@@ -76,8 +89,8 @@ def _show(measured: dict[str, Measured], rows: int) -> None:
     for column in ("case", "CPU s", "peak MiB", "against", "ratio", "answer"):
         table.add_column(column, justify="left" if column in ("case", "against", "answer") else "right")
     for name, case in measured.items():
-        floor = FLOORS.get(name, "")
-        ratio = f"{case.cpu_seconds / measured[floor].cpu_seconds:.1f}" if floor else ""
+        floor = AGAINST.get(name, "") if AGAINST.get(name) in measured else ""
+        ratio = f"{case.cpu_seconds / measured[floor].cpu_seconds:.2f}" if floor else ""
         cpu, memory = f"{case.cpu_seconds:.2f}", f"{case.resident_mib:.0f}"
         table.add_row(name, cpu, memory, floor, ratio, case.answer)
     Console(width=110).print(table)

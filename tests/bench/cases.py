@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -13,32 +14,9 @@ from pipelines.domain.deliveries import in_force
 from pipelines.stores import LocalStore
 from pipelines.warehouse.build import build_warehouse
 from pipelines.warehouse.inputs import Inputs
+from tests.bench.floors import MEMORY_LIMIT, THREADS
 
 AS_OF = date(2026, 11, 19)
-
-
-def scan_keys(work: Path) -> object:
-    """Floor: decode every key of the Parquet inventory, and nothing else."""
-    files = sorted(str(path) for path in (work / "parquet").rglob("*.parquet"))
-    return (
-        _connect()
-        .execute("select count(*), sum(strlen(key))::bigint from read_parquet(?)", [files])
-        .fetchone()
-    )
-
-
-def convert_csv(work: Path) -> object:
-    """Peer: DuckDB alone turns the CSV inventory into typed Parquet, with keys decoded."""
-    files = sorted(str(path) for path in (work / "csv").rglob("*.csv.gz"))
-    target = work / "converted.parquet"
-    _connect().execute(
-        "copy (select column0 as bucket, url_decode(replace(column1, '+', ' ')) as key, "
-        "column2::bigint as size, column3::timestamp as last_modified, column4 as etag, column5 as class "
-        "from read_csv(?, header = false, all_varchar = true)) "
-        f"to '{target}' (format parquet, compression zstd)",
-        [files],
-    )
-    return _connect().execute("select count(*) from read_parquet(?)", [str(target)]).fetchone()
 
 
 def land_parquet(work: Path) -> object:
@@ -59,36 +37,29 @@ def build(work: Path) -> object:
     for entry in ledger:
         for table, key in entry.rollups:
             files.setdefault(table, []).append(lake.root / key)
-    engine = Engine(memory_limit="2GB", threads=2, temp_directory=str(work / "tmp"))
+    engine = Engine(memory_limit="2GB", threads=THREADS, temp_directory=str(work / "tmp"))
     path = work / "warehouse.duckdb"
-    build_warehouse(path, inputs=Inputs(files, ledger, Teams()), as_of=AS_OF, engine=engine)
+    build_warehouse(path, inputs=Inputs(files, ledger, teams=Teams()), as_of=AS_OF, engine=engine)
     with duckdb.connect(str(path), read_only=True) as connection:
         return connection.execute(
             "select count(*), sum(object_count)::bigint from marts.checkpoints"
         ).fetchone()
 
 
-CASES: dict[str, Callable[[Path], object]] = {
-    case.__name__: case for case in (scan_keys, convert_csv, land_parquet, land_csv, build)
-}
+CASES: dict[str, Callable[[Path], object]] = {case.__name__: case for case in (land_parquet, land_csv, build)}
 
 
 def _land(work: Path, name: str) -> object:
     home = work / name / "inv" / "bench" / "daily"
     source = Source(name="train", kind="s3-inventory", uri=f"file:{home}", bucket="bench")
-    place = sources.open_place(source, work, (), work / "tmp")
+    place = sources.open_place(source, work, (), work / "tmp", memory_limit=MEMORY_LIMIT)
     lake = LocalStore(work / f"lake-{name}")
     found = sources.find(place, datetime(2026, 11, 20, 6))
-    rollups = sources.ROLLUPS["s3_inventory"]
-    rows = [
-        raw.land(lake, each, sources.read(place, each), rollups, work / "tmp").row_count
-        for each in found.deliveries
+    landed = [
+        raw.land(lake, delivery, partial(sources.convert, place, delivery), place.scratch)
+        for delivery in found.deliveries
     ]
-    return sum(rows)
-
-
-def _connect() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"threads": 2, "memory_limit": "2GB"})
+    return sum(each.row_count for each in landed)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
     python -m tests.dags.fake_steps FILE [ARGUMENTS]
 
 `FAKE_CALLS` names a file that gets a line per call. `FAKE_TROUBLE` says what goes wrong, for ever or a number
-of times: `publish refused`, `build transient 1`.
+of times: `publish refused`, `build transient 1`. `FAKE_DELIVERIES` says how many are new (2), `FAKE_DAMAGE`
+names one that is damaged.
 """
 
 import os
 import runpy
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,8 +22,10 @@ import lifecycle
 import pipelines
 from lifecycle.apply import ChunkReport
 from lifecycle.model import Total, Totals
+from pipelines.domain.deliveries import Rejected
 from pipelines.domain.snapshots import CheckResult, Snapshot
 from pipelines.errors import MoraineError, Refused, Terminal, Transient
+from pipelines.steps import Chunk, IngestReport
 
 CLEAN_UPS = {"stale-checkpoints": 3, "nothing-to-do": 0, "old-uploads": 2}
 """Policies, and how many objects each of their plans would delete."""
@@ -46,9 +50,24 @@ class Night(ModuleType):
         _called("source_names", run.as_of)
         return ["aws-bill", "train"]
 
-    def ingest(self, run: Run, source: str) -> SimpleNamespace:
-        _called("ingest", run.as_of, source)
-        return SimpleNamespace(source=source, landed=1, rows=10)
+    def find(self, run: Run, source: str) -> tuple[IngestReport, list[Chunk]]:
+        _called("find", run.as_of, source)
+        report = IngestReport(source, known=7, warnings=("one thing could not be looked at",))
+        count = int(os.environ.get("FAKE_DELIVERIES", "2")) if source == "train" else 0
+        return report, [Chunk(source, "s3_inventory", f"d{number}", 0, 4) for number in range(count)]
+
+    def land(self, run: Run, chunk: Chunk) -> Rejected | None:
+        _called("land", run.as_of, chunk.source, chunk.delivery_id)
+        return damage() if chunk.delivery_id == os.environ.get("FAKE_DAMAGE") else None
+
+    def finish(self, run: Run, source: str, chunks: Iterable[Chunk]) -> IngestReport:
+        ids = [chunk.delivery_id for chunk in chunks]
+        _called("finish", run.as_of, source, *ids)
+        return IngestReport(source, landed=len(ids), rows=10 * len(ids))
+
+    def quarantined(self, run: Run) -> list[Rejected]:
+        _called("quarantined", run.as_of)
+        return [damage()] if "FAKE_DAMAGE" in os.environ else []
 
     def build(self, run: Run) -> SimpleNamespace:
         _called("build", run.as_of)
@@ -105,6 +124,22 @@ class Cleaning(ModuleType):
         return SimpleNamespace(plan_id=plan, is_clean=True, checked={"deleted": 4})
 
 
+def damage(delivery_id: str = "d1") -> Rejected:
+    """Return a delivery that was put in quarantine."""
+    return Rejected(
+        source="train",
+        kind="s3-inventory",
+        table="s3_inventory",
+        delivery_id=delivery_id,
+        scope="train",
+        delivered_at=datetime(2026, 11, 20, 1, tzinfo=UTC).replace(tzinfo=None),
+        checksum="c",
+        reason="a data file is cut short",
+        where=f"s3://inventories/{delivery_id}.csv.gz",
+        fix="Have it delivered again.",
+    )
+
+
 def fake_plan(name: str) -> Any:  # noqa: ANN401  (has what the question reads of a Plan, and no more)
     """Return what the question reads of a plan that deletes for good."""
     objects = CLEAN_UPS[name]
@@ -123,6 +158,7 @@ def install() -> None:
     """Put the fakes where `from pipelines import steps` and `from lifecycle import steps` find them."""
     for package, fake in ((pipelines, Night("pipelines.steps")), (lifecycle, Cleaning("lifecycle.steps"))):
         sys.modules[fake.__name__] = fake
+        vars(fake)["Chunk"] = Chunk
         vars(package)["steps"] = fake
 
 

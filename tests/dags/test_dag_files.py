@@ -43,12 +43,25 @@ def test_nothing_heavy_is_imported_while_airflow_parses_the_files(seen: Seen) ->
     assert seen["heavy"] == []
 
 
-def test_a_night_is_ingest_then_build_then_check_then_publish(seen: Seen) -> None:
-    assert seen["dags"]["nightly_costs"]["edges"] == [
+def test_a_night_is_ingest_then_build_then_check_then_publish_and_a_look_at_what_is_damaged(
+    seen: Seen,
+) -> None:
+    assert [edge for edge in seen["dags"]["nightly_costs"]["edges"] if not edge.startswith("ingest.")] == [
         "build > check",
         "check > publish",
-        "ingest > build",
-        "list_sources > ingest",
+        "publish > report_damage",
+    ]
+
+
+def test_sources_are_searched_their_chunks_dealt_out_landed_and_finished(seen: Seen) -> None:
+    edges = seen["dags"]["nightly_costs"]["edges"]
+    assert [edge for edge in edges if edge.startswith("ingest.")] == [
+        "ingest.find > ingest.finish",
+        "ingest.find > ingest.share_out",
+        "ingest.finish > build",
+        "ingest.land > ingest.finish",
+        "ingest.list_sources > ingest.find",
+        "ingest.share_out > ingest.land",
     ]
 
 

@@ -3,9 +3,12 @@
 import gzip
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -58,7 +61,12 @@ def bill(directory: Path) -> Path:
     }
     with gzip.open(folder / "november.csv.gz", "wt") as file:
         file.write(",".join(row) + "\n" + ",".join(row.values()) + "\n")
+    written_at(folder / "november.csv.gz", datetime(2026, 11, 20, 4, tzinfo=UTC))
     return folder
+
+
+def written_at(path: Path, moment: datetime) -> None:
+    os.utime(path, (moment.timestamp(), moment.timestamp()))
 
 
 @pytest.mark.parametrize(
@@ -183,34 +191,118 @@ def inventory(directory: Path, *, checksum: str | None = None, with_data: bool =
     return home
 
 
-def test_a_manifest_whose_checksum_does_not_match_is_refused(
-    moraine: Callable[..., Outcome], tmp_path: Path
+@pytest.mark.parametrize(
+    "faults, words",
+    [
+        ({"checksum": "0" * 32}, ["manifest", "checksum beside it says '00000000000000000000000000000000'"]),
+        ({"with_data": False}, ["a data file that the manifest lists is missing", "one.csv.gz"]),
+    ],
+    ids=["checksum", "missing-file"],
+)
+def test_a_source_of_which_only_damage_came_keeps_the_night_from_being_published(
+    moraine: Callable[..., Outcome], tmp_path: Path, faults: dict[str, Any], words: list[str]
 ) -> None:
-    home = inventory(tmp_path, checksum="0" * 32)
+    home = inventory(tmp_path, **faults)
     config = settings_file(
         tmp_path,
-        f"lake: lake\nsources: [{{name: train, kind: s3-inventory, uri: 'file:{home}', bucket: train}}]\n",
+        f"lake: lake\nsources: [{{name: train, kind: s3-inventory, uri: 'file:{home}', bucket: train}}, "
+        f"{{name: any-bill, kind: focus, uri: 'file:{bill(tmp_path)}'}}]\n",
     )
     code, _, err = moraine("run", "--config", str(config), "--as-of", "2026-11-19")
-    assert code == 1
-    assert "checksum" in err
-    assert "manifest" in err
-    assert not list((tmp_path / "lake").rglob("*.parquet"))
+    assert code == 4
+    assert "quarantined" in err
+    for word in words:
+        assert word in err
+    assert "any-bill: 1 new delivery, 1 row" in err
+    assert "sources_have_landed (train): 0 (1 damaged" in err
+    assert "moraine ingest train" in err
+    assert not list((tmp_path / "lake" / "raw" / "s3_inventory").rglob("*.parquet"))
     assert not (tmp_path / "lake" / "published").exists()
 
 
-def test_a_listed_data_file_that_is_missing_is_refused(
+def test_a_damaged_delivery_leaves_the_last_good_one_in_force_and_the_exit_code_says_so(
     moraine: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    home = inventory(tmp_path, with_data=False)
+    config = settings_file(
+        tmp_path, f"lake: lake\nsources: [{{name: any-bill, kind: focus, uri: 'file:{bill(tmp_path)}'}}]\n"
+    )
+    night = ["--config", str(config), "--as-of", "2026-11-19"]
+    assert moraine("run", *night)[0] == 0
+    file = tmp_path / "bills" / "november.csv.gz"
+    file.write_bytes(file.read_bytes()[:-12])
+    written_at(file, datetime(2026, 11, 20, 5, tzinfo=UTC))
+
+    code, out, err = moraine("run", *night, "--json")
+
+    assert code == 3, err
+    assert "quarantined" in err
+    assert "1 delivery is damaged and in quarantine; what landed before stays in force" in err
+    assert json.loads(out)["sources"][0]["quarantined"][0]["scope"] == "november.csv.gz"
+    query = "select status, reason, how_to_fix from marts.ingested_deliveries order by status"
+    in_force, quarantined = json.loads(moraine("sql", query, "--json", *night[:2])[1])
+    assert in_force["status"] == "in_force"
+    assert quarantined["status"] == "quarantined"
+    assert quarantined["reason"].startswith("a data file cannot be read: ")
+    assert quarantined["how_to_fix"].startswith("Copy it again")
+    billed = "select sum(billed_cost) as billed from marts.costs_daily"
+    assert json.loads(moraine("sql", billed, "--json", *night[:2])[1]) == [{"billed": 1.5}]
+    _, report, _ = moraine("report", *night[:2])
+    assert "In quarantine: 1 damaged delivery" in report
+    assert "any-bill (november.csv.gz, " in report
+    assert "warned: deliveries_are_sound: 1 (damaged-" in report
+
+
+def test_a_delivery_that_was_mended_is_forgotten(moraine: Callable[..., Outcome], tmp_path: Path) -> None:
+    config = settings_file(
+        tmp_path, f"lake: lake\nsources: [{{name: any-bill, kind: focus, uri: 'file:{bill(tmp_path)}'}}]\n"
+    )
+    night = ["--config", str(config), "--as-of", "2026-11-19"]
+    file = tmp_path / "bills" / "november.csv.gz"
+    good = file.read_bytes()
+    file.write_bytes(good[:-12])
+    assert moraine("ingest", *night[:2])[0] == 3
+    file.write_bytes(good)
+
+    code, _, err = moraine("run", *night)
+
+    assert code == 0, err
+    assert "quarantine" not in err
+    assert "quarantine" not in moraine("report", *night[:2])[1]
+
+
+def test_a_source_that_cannot_be_read_stops_the_night_after_the_others_have_landed(
+    moraine: Callable[..., Outcome], tmp_path: Path
+) -> None:
     config = settings_file(
         tmp_path,
-        f"lake: lake\nsources: [{{name: train, kind: s3-inventory, uri: 'file:{home}', bucket: train}}]\n",
+        "lake: lake\nsources: [{name: gone, kind: focus, uri: nowhere}, "
+        f"{{name: any-bill, kind: focus, uri: 'file:{bill(tmp_path)}'}}]\n",
     )
-    code, _, err = moraine("run", "--config", str(config), "--as-of", "2026-11-19")
+    code, out, err = moraine("run", "--config", str(config), "--as-of", "2026-11-19", "--json")
     assert code == 1
-    assert "one.csv.gz" in err
-    assert not (tmp_path / "lake" / "published").exists()
+    assert not out
+    assert "error in gone there is no such directory" in err
+    assert "1 source could not be read" in err
+    assert "any-bill: 1 new delivery, 1 row" in err
+    assert list((tmp_path / "lake").rglob("_delivery.json"))
+    assert not (tmp_path / "lake" / "build").exists()
+
+    code, out, _ = moraine("ingest", "--config", str(config), "--json")
+    assert code == 1
+    assert [source["known"] for source in json.loads(out)] == [1]
+
+
+def test_names_in_messages_cannot_move_the_cursor(moraine: Callable[..., Outcome], tmp_path: Path) -> None:
+    folder = bill(tmp_path)
+    (folder / "a\x1b[2J\nb.csv").write_text("no,columns\n1,2\n")
+    config = settings_file(
+        tmp_path, f"lake: lake\nsources: [{{name: any-bill, kind: focus, uri: 'file:{folder}'}}]\n"
+    )
+    code, _, err = moraine("ingest", "--config", str(config))
+    assert code == 3
+    assert "required columns are missing: BilledCost" in err
+    assert "\x1b" not in err
+    assert r"a\x1b[2J\nb.csv" in err
 
 
 def test_one_source_and_a_lake_are_a_working_set_up(moraine: Callable[..., Outcome], tmp_path: Path) -> None:

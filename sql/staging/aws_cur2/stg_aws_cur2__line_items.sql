@@ -1,4 +1,4 @@
--- One row per line item of a CUR 2.0 export, as delivered; an empty text is null.
+-- One row per line item of an AWS bill, as delivered; an empty text is null.
 with
 
 source as (
@@ -48,57 +48,6 @@ renamed as (
 
     from source
 
-),
-
-typed as (
-
-    select
-        landed_file,
-        landed_row,
-        line_item_id,
-        payer_account_id,
-        usage_account_id,
-        resource_id,
-        reservation_arn,
-        savings_plan_arn,
-        line_item_type,
-        product_code,
-        service_code,
-        usage_type,
-        operation,
-        region_id,
-        pricing_unit,
-        currency,
-        resource_tags,
-        -- AWS gives ten decimals; what a double shows beyond them is its own noise.
-        usage_amount::decimal(38, 10)::decimal(38, 12) as usage_amount,
-        unblended_cost::decimal(38, 10)::decimal(38, 12) as unblended_cost,
-        net_unblended_cost::decimal(38, 10)::decimal(38, 12) as net_unblended_cost,
-        public_on_demand_cost::decimal(38, 10)::decimal(38, 12) as public_on_demand_cost,
-        reservation_effective_cost::decimal(38, 10)::decimal(38, 12) as reservation_effective_cost,
-        reservation_net_effective_cost::decimal(38, 10)::decimal(38, 12)
-            as reservation_net_effective_cost,
-        reservation_unused_upfront_fee::decimal(38, 10)::decimal(38, 12)
-            as reservation_unused_upfront_fee,
-        reservation_net_unused_upfront_fee::decimal(38, 10)::decimal(38, 12)
-            as reservation_net_unused_upfront_fee,
-        reservation_unused_recurring_fee::decimal(38, 10)::decimal(38, 12)
-            as reservation_unused_recurring_fee,
-        reservation_net_unused_recurring_fee::decimal(38, 10)::decimal(38, 12)
-            as reservation_net_unused_recurring_fee,
-        savings_plan_effective_cost::decimal(38, 10)::decimal(38, 12)
-            as savings_plan_effective_cost,
-        savings_plan_net_effective_cost::decimal(38, 10)::decimal(38, 12)
-            as savings_plan_net_effective_cost,
-        savings_plan_commitment_to_date::decimal(38, 10)::decimal(38, 12)
-            as savings_plan_commitment_to_date,
-        savings_plan_used_commitment::decimal(38, 10)::decimal(38, 12)
-            as savings_plan_used_commitment,
-        usage_start_at,
-        billing_period_start_at
-
-    from renamed
-
 )
 
-select * from typed
+select * from renamed

@@ -1,4 +1,4 @@
--- One row per delivery and raw table: what is whole in the lake.
+-- One row per delivery and raw table: what is whole in the lake, and what is damaged.
 with
 
 source as (
@@ -16,6 +16,8 @@ renamed as (
         source.table_name,
         source.scope,
         source.checksum,
+        source.fault,
+        source.fix,
         source.row_count,
         source.byte_count,
         source.delivered_at,

@@ -70,15 +70,65 @@ def test_a_night_goes_through_all_stages_of_its_day_in_order(dags: Dags, calls: 
     run = run_night(dags, day=DAY)
     assert run.state == "success"
     assert set(states(run).values()) == {("success", 1)}
-    assert {"ingest [aws-bill]", "ingest [train]"} < states(run).keys()
-    ingests = [f"ingest {DAY} aws-bill", f"ingest {DAY} train"]
-    assert [calls()[0], *sorted(calls()[1:3]), *calls()[3:]] == [
+    assert states(run).keys() == {
+        "ingest.list_sources",
+        "ingest.find [aws-bill]",
+        "ingest.find [train]",
+        "ingest.share_out",
+        "ingest.land [train d0 parts 1-4]",
+        "ingest.land [train d1 parts 1-4]",
+        "ingest.finish [aws-bill]",
+        "ingest.finish [train]",
+        *("build", "check", "publish", "report_damage"),
+    }
+    done = calls()
+    assert [done[0], *sorted(done[1:3]), *sorted(done[3:5]), *sorted(done[5:7]), *done[7:]] == [
         f"source_names {DAY}",
-        *ingests,
-        f"build {DAY}",
-        f"check {DAY}",
-        f"publish {DAY}",
+        *(f"find {DAY} aws-bill", f"find {DAY} train"),
+        *(f"land {DAY} train d0", f"land {DAY} train d1"),
+        *(f"finish {DAY} aws-bill", f"finish {DAY} train d0 d1"),
+        *(f"build {DAY}", f"check {DAY}", f"publish {DAY}", f"quarantined {DAY}"),
     ]
+
+
+def test_a_night_without_anything_new_is_published_all_the_same(
+    dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_DELIVERIES", "0")
+    run = run_night(dags, day=DAY)
+    found = states(run)
+    assert run.state == "success"
+    assert found["ingest.land"] == ("skipped", 0)
+    assert found["ingest.finish [train]"] == found["publish"] == ("success", 1)
+    assert f"publish {DAY}" in calls()
+
+
+def test_a_night_with_a_damaged_delivery_is_published_and_ends_red(
+    dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_DAMAGE", "d1")
+    before = events()
+    run = run_night(dags, day=DAY)
+    found = states(run)
+    assert run.state == "failed"
+    assert found["ingest.land [train d1 parts 1-4]"] == found["publish"] == ("success", 1)
+    assert found["report_damage"] == ("failed", 1)
+    assert calls()[-2:] == [f"publish {DAY}", f"quarantined {DAY}"]
+    assert len(events()) == len(before) + 1
+
+
+def test_a_first_night_is_shared_by_a_bounded_number_of_tasks(
+    dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_DELIVERIES", "5")
+    monkeypatch.setattr("ingestion.MOST_SHARES", 2)
+    run = run_night(dags, day=DAY)
+    shares = {name for name in states(run) if name.startswith("ingest.land")}
+    assert shares == {
+        "ingest.land [train d0 parts 1-4 and 2 more]",
+        "ingest.land [train d3 parts 1-4 and 1 more]",
+    }
+    assert sum(call.startswith("land") for call in calls()) == 5
 
 
 def test_who_waits_for_the_marts_hears_snapshot_and_day(dags: Dags) -> None:
@@ -99,13 +149,17 @@ def test_a_failed_gate_fails_publish_once_and_tells_nobody(
     assert events() == before
 
 
-def test_a_broken_delivery_fails_once_and_nothing_is_built(
-    dags: Dags, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "step, task",
+    [("find", "find [train]"), ("land", "land [train d0 parts 1-4]"), ("finish", "finish [train]")],
+)
+def test_a_source_that_cannot_be_read_fails_once_and_nothing_is_built(
+    dags: Dags, monkeypatch: pytest.MonkeyPatch, step: str, task: str
 ) -> None:
-    monkeypatch.setenv("FAKE_TROUBLE", "ingest terminal")
+    monkeypatch.setenv("FAKE_TROUBLE", f"{step} terminal")
     found = states(run_night(dags, day=DAY))
-    assert found["ingest [train]"] == ("failed", 1)
-    assert found["build"] == found["publish"] == ("upstream_failed", 0)
+    assert found[f"ingest.{task}"] == ("failed", 1)
+    assert found["build"] == found["publish"] == found["report_damage"] == ("upstream_failed", 0)
 
 
 def test_a_store_that_does_not_answer_is_asked_again(dags: Dags, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +256,17 @@ def test_a_rehearsal_runs_all_three_and_leaves_no_run_in_the_queue(
         longest = session.scalar(select(func.max(func.length(XComModel.value))))
     assert longest < 1000, "tasks hand on names and counts, never data"
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "Airflow's handler would ignore it"
+
+
+def test_a_rehearsal_of_a_published_night_goes_on_and_says_what_is_damaged(
+    rehearsed: Rehearsed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_DAMAGE", "d1")
+    code, out = rehearsed()
+    assert code == 1
+    assert "error nightly_costs.report_damage: 1 delivery is damaged and in quarantine" in out
+    assert "train d1: a data file is cut short (s3://inventories/d1.csv.gz)" in out
+    assert len(re.findall(r"^done .*lifecycle_apply\.verify$", out, re.MULTILINE)) == 2
 
 
 def test_a_rehearsal_stops_where_a_night_failed_and_says_why(

@@ -1,23 +1,40 @@
 """Publishing: nothing false, nothing half."""
 
+import errno
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import date, datetime
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from unittest.mock import patch
 
 import duckdb
 import pytest
 
-from pipelines import published
+from pipelines import published, snapshots
 from pipelines.domain.snapshots import BuildMeta, CheckResult, Snapshot
-from pipelines.errors import Refused, Terminal, Transient
-from pipelines.publish import publish
+from pipelines.errors import NotFound, Refused, Terminal, Transient
+from pipelines.publish import Rollback, publish, roll_back
+from pipelines.snapshots import point_at
 from pipelines.stores import Blob, LocalStore
+from tests.fakes.warehouses import (
+    BUILD_ID,
+    DAY,
+    PASSED,
+    PUBLISHED_AT,
+    make_build,
+    publish_build,
+    put_snapshot,
+)
 
-PUBLISHED_AT = datetime(2026, 11, 20, 6, 30)
-PASSED = CheckResult("rows_arrived", "raw.deliveries", "block", True, "0", "0", "Lost rows are lost dollars.")
+ROOT = Path(__file__).parents[3]
+OBJECTS = "select object_key, size_bytes from marts.checkpoint_objects"
 
 
 class FailingLake:
@@ -77,39 +94,8 @@ def lake(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "the lake's")
 
 
-def make_build(path: Path, cost: str = "12.345678901234") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with closing(duckdb.connect()) as connection:
-        connection.execute(f"attach '{path}' as build (storage_version 'v1.4.0')")
-        connection.execute("use build")
-        for schema in ("raw", "reference", "staging", "intermediate", "marts"):
-            connection.execute(f"create schema {schema}")
-        connection.execute("create table raw.s3_inventory as select range as row from range(10)")
-        connection.execute("create table reference.layouts as select 'lightning' as framework")
-        connection.execute(
-            f"create table marts.costs_daily as select date '2026-11-19' as usage_date, "
-            f"'o''brien' as team, {cost}::decimal(38,12) as effective_cost"
-        )
-        connection.execute("comment on table marts.costs_daily is 'One row per day: what it''s about.'")
-        connection.execute("comment on column marts.costs_daily.team is 'Whose it is.'")
-        connection.execute(
-            "create table marts.checkpoint_objects as "
-            "select 'runs/a_%;--' as object_key, 7::bigint as size_bytes"
-        )
-        connection.execute("comment on table marts.checkpoint_objects is 'One row per object.'")
-        connection.execute("comment on column marts.checkpoint_objects.size_bytes is 'Bytes.'")
-    return path
-
-
-def meta(build_id: str = "abcdef0123456789") -> BuildMeta:
-    return BuildMeta(build_id, date(2026, 11, 19), "0.1.0")
-
-
-def publish_build(
-    lake: LocalStore | FailingLake, build: Path, build_id: str = "abcdef0123456789"
-) -> Snapshot:
-    return publish(lake, warehouse=build, results=[PASSED], meta=meta(build_id), published_at=PUBLISHED_AT)
+def meta(build_id: str = BUILD_ID) -> BuildMeta:
+    return BuildMeta(build_id, DAY, "0.1.0")
 
 
 def facts(
@@ -144,7 +130,7 @@ def test_heavy_layers_stay_behind_and_objects_stay_in_parquet(lake: LocalStore, 
     assert facts(lake, snapshot, schemas, tmp_path) == [("marts",), ("reference",)]
     views = "select schema_name, view_name from duckdb_views() where not internal"
     assert facts(lake, snapshot, views, tmp_path) == [("marts", "checkpoint_objects")]
-    assert facts(lake, snapshot, "from marts.checkpoint_objects", tmp_path) == [("runs/a_%;--", 7)]
+    assert facts(lake, snapshot, OBJECTS, tmp_path) == [("runs/a_%;--", 7)]
 
 
 def test_every_mart_is_also_zstd_parquet(lake: LocalStore, tmp_path: Path) -> None:
@@ -239,36 +225,111 @@ def test_publishing_the_same_build_again_writes_nothing_but_the_pointer(
     assert {blob.key: blob.etag for blob in lake.list("published/2026-11-19-abcdef012345/")} == before
 
 
-def count_writes(tmp_path: Path) -> int:
-    """Return how many writes one publication of the tiny build takes."""
-    lake = FailingLake(tmp_path / "counted", dies_at=1000)
-    publish_build(lake, make_build(tmp_path / "counted-build" / "warehouse.duckdb"))
-    return 1000 - lake._left
+@dataclass
+class Disk:
+    """Counts what is made durable, and is full from some moment on."""
+
+    full_after: int = 1_000_000
+    made: int = 0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        sync = os.fsync
+
+        def synced(descriptor: int) -> None:
+            if self.made >= self.full_after:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.made += 1
+            sync(descriptor)
+
+        with patch("os.fsync", synced):
+            yield
 
 
-def test_dying_at_any_write_leaves_the_pointer_on_a_whole_snapshot(tmp_path: Path) -> None:
-    writes = count_writes(tmp_path)
-    assert writes == 5  # two marts, the file, snapshot.json, the pointer
+def test_a_disk_that_fills_at_any_moment_leaves_the_pointer_on_a_whole_snapshot(tmp_path: Path) -> None:
+    disk = Disk()
+    build = make_build(tmp_path / "build" / "warehouse.duckdb", "2")
+    with disk.watched():
+        publish_build(LocalStore(tmp_path / "counted"), build, "2" * 16)
+    # Two marts, the file, snapshot.json, the pointer: their bytes, and their names after those. And the new
+    # folders: the lake's own, published/, the snapshot's, its marts/.
+    assert disk.made == 5 * 2 + 4
 
-    for step in range(writes):
-        root = tmp_path / f"lake-{step}"
-        build = make_build(tmp_path / f"build-{step}" / "warehouse.duckdb", "1")
-        before = publish_build(LocalStore(root), build, "1" * 16)
-        make_build(build, "2")
+    for moment in range(MOMENTS):
+        lake = LocalStore(tmp_path / f"lake-{moment}")
+        before = put_snapshot(lake, DAY, "1")
+        point_at(lake, before)
 
-        with pytest.raises(Transient):
-            publish_build(FailingLake(root, dies_at=step), build, "2" * 16)
+        with Disk(full_after=moment).watched(), pytest.raises(Terminal, match="No space left"):
+            publish_build(lake, build, "2" * 16)
 
-        lake = LocalStore(root)
-        assert published.current(lake) == before
-        assert facts(lake, before, "select effective_cost from marts.costs_daily", tmp_path) == [
-            (Decimal(1),)
-        ]
-        assert list(build.parent.iterdir()) == [build]
-
+        assert_whole(lake)
         after = publish_build(lake, build, "2" * 16)
         assert published.current(lake) == after
         assert facts(lake, after, "select effective_cost from marts.costs_daily", tmp_path) == [(Decimal(2),)]
+
+
+def assert_whole(lake: LocalStore) -> Snapshot:
+    """Return what the pointer names, every file of which is there and none of them half."""
+    current = published.current(lake)
+    (stored,) = snapshots.find(lake, current.snapshot_id)
+    assert stored.snapshot == current
+    return current
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipelines.stores import LocalStore
+from tests.fakes.warehouses import publish_build
+
+def publish_until(left, lake, build):
+    sync = os.fsync
+
+    def synced(descriptor):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(descriptor)
+
+    os.fsync = synced
+    publish_build(LocalStore(lake), build, "2" * 16)
+
+build, lakes = Path(sys.argv[1]), sys.argv[2:]
+for moment, lake in enumerate(lakes):
+    child = os.fork()
+    if child == 0:
+        publish_until(moment, Path(lake), build)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Publishers that kill themselves before the bytes or the name of a file are durable: before its rename, and
+after it. A process of its own each; what it held in memory is lost."""
+
+MOMENTS = 12
+"""Five files, each synced before its rename and its folder after it; and the parents of two new folders."""
+
+
+def test_a_publisher_killed_at_any_moment_leaves_the_pointer_on_a_whole_snapshot(tmp_path: Path) -> None:
+    build = make_build(tmp_path / "build" / "warehouse.duckdb", "2")
+    lakes = [LocalStore(tmp_path / f"lake-{moment}") for moment in range(MOMENTS + 1)]
+    for lake in lakes:
+        before = put_snapshot(lake, DAY, "1")
+        point_at(lake, before)
+
+    words = [sys.executable, "-c", KILLED, str(build), *(str(lake.root) for lake in lakes)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+    assert ended.stdout.split() == [*[str(-signal.SIGKILL)] * MOMENTS, "0"], ended.stderr
+    named = [assert_whole(lake).snapshot_id for lake in lakes]
+    # Only the rename of the pointer changes what is current; what is left is to make that durable.
+    assert named == [*[before.snapshot_id] * (MOMENTS - 1), *["2026-11-19-222222222222"] * 2]
+    for lake in lakes:
+        again = publish_build(lake, build, "2" * 16)
+        assert published.current(lake) == again == assert_whole(lake)
+    assert list(build.parent.iterdir()) == [build]
 
 
 def test_what_a_killed_publication_left_is_cleared(lake: LocalStore, tmp_path: Path) -> None:
@@ -294,6 +355,80 @@ def test_a_first_publication_that_dies_publishes_nothing(tmp_path: Path) -> None
         published.current(LocalStore(tmp_path / "lake"))
 
 
+def test_an_older_day_is_published_beside_the_current_one(lake: LocalStore, tmp_path: Path) -> None:
+    build = make_build(tmp_path / "build" / "warehouse.duckdb")
+    newer = publish_build(lake, build, "1" * 16)
+
+    older = publish_build(lake, build, "2" * 16, day=DAY - timedelta(days=1))
+
+    assert published.current(lake) == newer
+    assert snapshots.whole(snapshots.find(lake)) == [older, newer]
+    assert publish_build(lake, build, "3" * 16) == published.current(lake)
+
+
+def test_a_pointer_to_nothing_does_not_keep_an_older_day_from_becoming_current(
+    lake: LocalStore, tmp_path: Path
+) -> None:
+    point_at(lake, replace(put_snapshot(lake, DAY), snapshot_id="2026-12-31-gone"))
+
+    snapshot = publish_build(lake, make_build(tmp_path / "build" / "warehouse.duckdb"))
+
+    assert published.current(lake) == snapshot
+
+
+def test_a_snapshot_that_lost_a_file_is_written_again(lake: LocalStore, tmp_path: Path) -> None:
+    build = make_build(tmp_path / "build" / "warehouse.duckdb")
+    first = publish_build(lake, build)
+    (lake.root / "published" / first.snapshot_id / "marts" / "costs_daily.parquet").unlink()
+
+    assert publish_build(lake, build).snapshot_id == first.snapshot_id
+    assert_whole(lake)
+
+
+def test_a_publisher_that_lost_its_lock_does_not_move_the_pointer(lake: LocalStore, tmp_path: Path) -> None:
+    def lost() -> None:
+        raise Transient("the lock was lost", where="here", fix="Run again.")
+
+    before = publish_build(lake, make_build(tmp_path / "build" / "warehouse.duckdb"), "1" * 16)
+    with pytest.raises(Transient):
+        publish(
+            lake,
+            warehouse=tmp_path / "build" / "warehouse.duckdb",
+            results=[PASSED],
+            meta=meta("2" * 16),
+            published_at=PUBLISHED_AT,
+            still_alone=lost,
+        )
+
+    assert published.current(lake) == before
+
+
+def test_going_back_moves_the_pointer_and_the_next_newer_day_moves_it_on(
+    lake: LocalStore, tmp_path: Path
+) -> None:
+    build = make_build(tmp_path / "build" / "warehouse.duckdb")
+    old = publish_build(lake, build, "1" * 16, day=DAY - timedelta(days=1))
+    new = publish_build(lake, build, "2" * 16)
+
+    assert roll_back(lake, "previous") == Rollback(new, old)
+    assert published.current(lake) == old
+    assert not roll_back(lake, old.snapshot_id).has_moved
+    newest = publish_build(lake, build, "3" * 16, day=DAY + timedelta(days=1))
+    assert published.current(lake) == newest
+
+
+def test_nobody_goes_back_to_what_is_half_or_unknown(lake: LocalStore, tmp_path: Path) -> None:
+    current = publish_build(lake, make_build(tmp_path / "build" / "warehouse.duckdb"))
+    half = put_snapshot(lake, DAY - timedelta(days=1))
+    (lake.root / half.warehouse).unlink()
+
+    with pytest.raises(Refused, match="not whole"):
+        roll_back(lake, half.snapshot_id)
+    with pytest.raises(NotFound, match="2026-01-01"):
+        roll_back(lake, "2026-01-01")
+    assert published.current(lake) == current
+
+
 def test_a_reader_of_the_old_snapshot_is_not_disturbed(lake: LocalStore, tmp_path: Path) -> None:
     build = make_build(tmp_path / "build" / "warehouse.duckdb", "1")
     old = publish_build(lake, build, "1" * 16)
@@ -316,7 +451,7 @@ def test_a_lake_in_a_bucket_is_read_through_its_store_when_objects_are_asked_for
     ((sql,),) = facts(lake, snapshot, view, tmp_path)
     assert f"s3://lake/here/published/{snapshot.snapshot_id}/marts/checkpoint_objects.parquet" in str(sql)
     assert lake.fetched == [snapshot.warehouse]
-    assert facts(lake, snapshot, "from marts.checkpoint_objects", tmp_path) == [("runs/a_%;--", 7)]
+    assert facts(lake, snapshot, OBJECTS, tmp_path) == [("runs/a_%;--", 7)]
     assert lake.fetched[-1].endswith("/marts/checkpoint_objects.parquet")
 
 

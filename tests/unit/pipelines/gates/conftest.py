@@ -21,7 +21,8 @@ MARTS = {
     "layer varchar, region_id varchar, resource_id varchar, team varchar, usage_unit varchar, "
     "currency varchar, billed_cost decimal(38,12), effective_cost decimal(38,12)",
     "prefix_costs": "usage_date date, bucket varchar, prefix varchar, storage_class varchar, "
-    "meter_group varchar, team varchar, effective_cost decimal(38,12), is_residual boolean",
+    "meter_group varchar, team varchar, effective_cost decimal(38,12), is_residual boolean, "
+    "provider varchar as ('aws')",
     "storage_daily": "usage_date date, provider varchar, bucket varchar, storage_class varchar, "
     "meter varchar",
     "egress_daily": "usage_date date, provider varchar, path varchar, from_region varchar, "
@@ -29,8 +30,9 @@ MARTS = {
     "checkpoints": "checkpoint_id varchar, object_count bigint, size_bytes bigint",
     "checkpoint_objects": "checkpoint_id varchar, object_key varchar, size_bytes bigint",
     "checkpoint_waste": "bucket varchar, run varchar, framework varchar",
-    "hidden_bytes": "bucket varchar, kind varchar",
-    "ingested_deliveries": "source varchar, table_name varchar, delivery_id varchar",
+    "hidden_bytes": "bucket varchar, kind varchar, provider varchar as ('aws')",
+    "ingested_deliveries": "source varchar, table_name varchar, delivery_id varchar, status varchar, "
+    "delivered_at timestamp",
 }
 
 # Seven days of a bucket of $1.00 a day, 99 cents of it explained, and a machine of $2 a day.
@@ -38,9 +40,10 @@ ROWS = """
 insert into raw.aws_cur2 (line_item_usage_type) select 'x' from range(14);
 insert into raw.s3_inventory (bucket) values ('train'), ('train');
 insert into raw.deliveries values
-    ('bill', 'aws-cur2', 'aws_cur2', 'b1', '2026-11', '2026-11-20 04:00', null, 14, 1, ''),
+    ('bill', 'aws-cur2', 'aws_cur2', 'b1', '2026-11', '2026-11-20 04:00', null, 14, 1, '', null,
+        null),
     ('train', 's3-inventory', 's3_inventory', 'i1', 'train', '2026-11-19 03:00', '2026-11-19 01:00', 2, 1,
-        '');
+        '', null, null);
 insert into reference.team_prefixes values ('train', 'runs/', 'nlp');
 insert into marts.costs_daily
     select
@@ -69,7 +72,10 @@ insert into marts.checkpoint_objects values
     ('s3://train/runs/a/checkpoint-1', 'runs/a/checkpoint-1/optimizer.pt', 20);
 insert into marts.checkpoint_waste values ('train', 'runs/a', 'hf_trainer');
 insert into marts.hidden_bytes values ('train', 'multipart');
-insert into marts.ingested_deliveries values ('bill', 'aws_cur2', 'b1'), ('train', 's3_inventory', 'i1');
+insert into reference.sources values ('bill', 'aws-cur2', true), ('train', 's3-inventory', true);
+insert into marts.ingested_deliveries values
+    ('bill', 'aws_cur2', 'b1', 'in_force', '2026-11-20 04:00'),
+    ('train', 's3_inventory', 'i1', 'in_force', '2026-11-19 03:00');
 """
 
 
@@ -88,6 +94,9 @@ def warehouse(tmp_path: Path) -> Path:
             "create table reference.team_prefixes (bucket varchar, prefix varchar, team varchar)"
         )
         connection.execute("create table reference.team_tags (tag_key varchar)")
+        connection.execute(
+            "create table reference.sources (source varchar, kind varchar, has_landed boolean)"
+        )
         connection.execute(
             "create table intermediate.int_charges_unioned "
             "(usage_date date, billed_cost decimal(38,12), effective_cost decimal(38,12))"

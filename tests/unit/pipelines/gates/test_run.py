@@ -55,6 +55,26 @@ BREAKS = {
         fails={("deliveries_are_whole", "")},
         says="focus: 1 of 0 rows",
     ),
+    "a source of which nothing ever came": Break(
+        statements="insert into reference.sources values ('gpus', 'focus', false)",
+        fails={("sources_have_landed", "gpus")},
+        says="0 (nothing was delivered; moraine ingest gpus)",
+    ),
+    "a source of which everything is damaged": Break(
+        statements="insert into reference.sources values ('gpus', 'focus', false);"
+        "insert into raw.deliveries values"
+        "('gpus', 'focus', 'focus', 'f1', '2026-10', '2026-11-01', null, 0, 0, '', 'it is cut', 'Copy it.'),"
+        "('gpus', 'focus', 'focus', 'f2', '2026-11', '2026-11-02', null, 0, 0, '', 'it has no cost', 'Add.')",
+        fails={("sources_have_landed", "gpus")},
+        says="0 (2 damaged; the newest: it has no cost; moraine ingest gpus)",
+    ),
+    "a delivery in quarantine": Break(
+        statements="insert into marts.ingested_deliveries values"
+        "('bill', 'aws_cur2', 'b2', 'quarantined', '2026-11-21 04:00'),"
+        "('train', 's3_inventory', 'i0', 'superseded', '2026-11-18 04:00')",
+        fails={("deliveries_are_sound", "bill")},
+        says="1 (b2)",
+    ),
     "an old inventory": Break(
         statements="update raw.deliveries set snapshot_at = '2026-11-17 23:59' where scope = 'train'",
         fails={("inventory_is_fresh", "train")},
@@ -269,6 +289,34 @@ def test_without_an_inventory_or_teams_their_checks_are_skipped(gates: Run, chan
     assert results["checkpoints_are_found", ""].observed == "skipped: no objects are listed"
     assert results["costs_have_owners", ""].observed == "skipped: no teams configured"
     assert results["residual_is_small", ""].observed == "skipped: nothing there to check"
+
+
+def test_what_is_damaged_is_no_delivery_that_counts(gates: Run, change: Change) -> None:
+    change(
+        "delete from raw.s3_inventory where bucket = 'train';"
+        "update raw.deliveries set fault = 'it is cut', row_count = 0 where source = 'train';"
+        "update reference.sources set has_landed = false where source = 'train';"
+    )
+
+    results = gates()
+
+    assert failed(results) == {("sources_have_landed", "train")}
+    assert results["inventory_is_fresh", ""].observed == "skipped: no inventory configured"
+    assert results["deliveries_are_whole", ""].passed
+
+
+def test_what_blocks_is_a_source_that_is_missing_and_not_one_that_is_damaged(
+    gates: Run, change: Change
+) -> None:
+    change(
+        "insert into reference.sources values ('gpus', 'focus', false);"
+        "update marts.ingested_deliveries set status = 'quarantined' where source = 'bill'"
+    )
+
+    results = gates()
+
+    assert results["sources_have_landed", "gpus"].level == "block"
+    assert results["deliveries_are_sound", "bill"].level == "warn"
 
 
 def test_a_lake_without_any_delivery_is_not_true(gates: Run, change: Change) -> None:

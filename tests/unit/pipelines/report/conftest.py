@@ -15,6 +15,12 @@ create table reference.snapshot as select
     timestamp '2026-11-20 06:30' as published_at, '0.1.0' as code_version;
 create table marts.quality_results (
     check_id varchar, table_name varchar, level varchar, passed boolean, observed varchar, scope varchar);
+create table marts.ingested_deliveries (
+    delivery_id varchar, source varchar, scope varchar, status varchar, reason varchar, how_to_fix varchar,
+    delivered_at timestamp);
+create table marts.bill_restatements (
+    source varchar, currency varchar, change decimal(38,12), was_closed boolean,
+    previous_delivered_at timestamp, delivered_at timestamp, usage_date date);
 create table marts.costs_daily (
     usage_date date, service_code varchar, service_name varchar, meter varchar, layer varchar,
     resource_id varchar, team varchar, currency varchar, effective_cost decimal(38,12));
@@ -53,6 +59,8 @@ insert into marts.quality_results values
     ('costs_equal_the_bill', 'marts.costs_daily', 'block', true, '0 USD', ''),
     ('costs_have_owners', 'marts.costs_daily', 'warn', false, '30% (Amazon EC2)', ''),
     ('transfers_are_classified', 'marts.egress_daily', 'warn', true, 'skipped: no bill configured', '');
+insert into marts.ingested_deliveries values
+    ('2026-11-1', 'aws-bill', '2026-11', 'in_force', 'It is the newest.', '', '2026-11-20 04:00');
 insert into marts.costs_daily
     select
         date '2026-09-21' + day::integer, code, name, meter, layer, resource, team, 'USD',

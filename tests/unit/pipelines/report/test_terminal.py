@@ -24,6 +24,57 @@ def test_the_header_names_day_snapshot_and_checks(snapshot: duckdb.DuckDBPyConne
     assert "warned: costs_have_owners: 30% (Amazon EC2)" in text
 
 
+DAMAGED = """
+insert into marts.ingested_deliveries
+select 'd' || n, 'train', 'train', 'quarantined', 'a file is cut (s3://lists/' || n || ')', 'Copy it again.',
+    '2026-11-19 05:00'
+from range({count}) as damaged(n)
+"""
+
+
+def test_nothing_is_said_of_quarantine_when_nothing_is_there(snapshot: duckdb.DuckDBPyConnection) -> None:
+    assert "quarantine" not in screen(snapshot)
+
+
+def test_a_damaged_delivery_is_named_with_its_reason_and_the_fix(writer: duckdb.DuckDBPyConnection) -> None:
+    writer.execute(DAMAGED.format(count=1))
+
+    text = screen(writer)
+
+    assert "In quarantine: 1 damaged delivery; the numbers rest on what came before" in text
+    assert "train (train, 2026-11-19 05:00): a file is cut (s3://lists/0) Copy it again." in " ".join(
+        text.split()
+    )
+    assert "aws-bill" not in text
+
+
+def test_a_month_that_the_newest_delivery_restated_is_named_with_its_change(
+    writer: duckdb.DuckDBPyConnection,
+) -> None:
+    writer.execute("""
+        insert into marts.bill_restatements values
+            ('aws-bill', 'USD', 12, true, '2026-11-19 05:00', '2026-11-20 05:00', '2026-10-30'),
+            ('aws-bill', 'USD', 0.3, true, '2026-11-19 06:00', '2026-11-20 06:00', '2026-10-31'),
+            ('aws-bill', 'USD', 50, false, '2026-11-19 05:00', '2026-11-20 05:00', '2026-11-18'),
+            ('aws-bill', 'USD', 70, true, '2026-11-17 05:00', '2026-11-18 05:00', '2026-10-31')
+    """)
+
+    text = screen(writer)
+
+    assert "2026-10 was restated by +$12.30 since 2026-11-19 (aws-bill)." in text
+    assert text.count("was restated") == 1
+
+
+def test_many_damaged_deliveries_do_not_fill_the_screen(writer: duckdb.DuckDBPyConnection) -> None:
+    writer.execute(DAMAGED.format(count=40))
+
+    text = screen(writer)
+
+    assert "In quarantine: 40 damaged deliveries" in text
+    assert text.count("Copy it again.") == 3
+    assert "37 more: moraine sql" in text
+
+
 def test_costs_are_shown_by_layer_and_by_team(snapshot: duckdb.DuckDBPyConnection) -> None:
     text = screen(snapshot)
 
@@ -124,11 +175,12 @@ def test_names_are_text_and_never_markup_or_commands(writer: duckdb.DuckDBPyConn
     writer.execute("update marts.quality_results set observed = ?", [hostile])
     writer.execute("update marts.checkpoint_waste set run = ?", [hostile])
     writer.execute("update marts.storage_daily set bucket = ?", [hostile])
+    writer.execute("update marts.ingested_deliveries set status = 'quarantined', reason = ?", [hostile])
 
     text = render(writer, "text", width=200)
 
     assert "\x1b" not in text
-    assert text.count(r"we[red]ird'; drop table marts.checkpoints; --\x1b[2J") >= 6
+    assert text.count(r"we[red]ird'; drop table marts.checkpoints; --\x1b[2J") >= 7
 
 
 def test_without_a_bill_the_screen_says_how_to_get_one(writer: duckdb.DuckDBPyConnection) -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote_plus
 
@@ -20,7 +21,7 @@ from moto.server import ThreadedMotoServer
 
 from pipelines.domain.configuration import Endpoint, Source, SourceKind
 from pipelines.domain.deliveries import Delivery
-from pipelines.sources import Place, open_place, read
+from pipelines.sources import Place, convert, open_place
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -70,11 +71,16 @@ def place(tmp_path: Path) -> OpenedPlace:
 
 
 @pytest.fixture
-def rows_of() -> Callable[[Place, Delivery], Rows]:
+def rows_of(tmp_path: Path) -> Callable[[Place, Delivery], Rows]:
     """Return a function that reads a delivery whole."""
 
     def rows(opened: Place, delivery: Delivery) -> Rows:
-        return read(opened, delivery).read_all().to_pylist()  # type: ignore[no-any-return]
+        read: Rows = []
+        for index in range(len(delivery.parts)):
+            with TemporaryDirectory(dir=tmp_path) as into:
+                for file in convert(opened, delivery, index, Path(into)).files:
+                    read += pq.read_table(file).to_pylist()
+        return read
 
     return rows
 

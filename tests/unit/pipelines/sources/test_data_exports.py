@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.domain.deliveries import Delivery, Landed, in_force
-from pipelines.errors import NotFound, Terminal, Transient
+from pipelines.errors import Damaged, NotFound, Terminal, Transient
 from pipelines.sources import aws_cur2
 from pipelines.sources.places import Place
 
@@ -60,7 +60,7 @@ def written_at(folder: Path, day: str) -> None:
 
 def test_both_manifests_of_a_kept_run_are_one_delivery(deliver_export: Deliver, place: Opened) -> None:
     opened = place("aws-cur2", deliver_export(bill(1), run="2026-11-19-a"))
-    assert len(aws_cur2.find(opened)) == 1
+    assert len(aws_cur2.find(opened).deliveries) == 1
 
 
 def test_the_newest_run_of_a_period_is_in_force_and_the_other_period_stays(
@@ -74,7 +74,7 @@ def test_the_newest_run_of_a_period_is_in_force_and_the_other_period_stays(
     written_at(export / "data" / "BILLING_PERIOD=2026-11" / "c", "2026-11-18")
     written_at(export / "metadata" / "BILLING_PERIOD=2026-11" / "c", "2026-11-18")
     opened = place("aws-cur2", export)
-    deliveries = aws_cur2.find(opened)
+    deliveries = aws_cur2.find(opened).deliveries
     assert [costs(rows_of(opened, each)) for each in deliveries] == [[1.0], [2.0], [3.0]]
     counting = in_force([landed(each) for each in deliveries], date(2026, 11, 19))
     assert [entry.delivery_id for entry in counting] == [deliveries[0].delivery_id, deliveries[2].delivery_id]
@@ -84,13 +84,13 @@ def test_an_overwritten_run_is_new_though_its_manifest_looks_the_same(
     deliver_export: Deliver, place: Opened, rows_of: RowsOf
 ) -> None:
     opened = place("aws-cur2", deliver_export(bill(1)))
-    [first] = aws_cur2.find(opened)
-    assert [first] == aws_cur2.find(opened)
+    [first] = aws_cur2.find(opened).deliveries
+    assert (first,) == aws_cur2.find(opened).deliveries
     manifest = next((opened.scratch.parent / "bucket").rglob("*Manifest.json"))
     before = manifest.read_bytes()
     deliver_export(bill(2))
     assert manifest.read_bytes() == before
-    [second] = aws_cur2.find(opened)
+    [second] = aws_cur2.find(opened).deliveries
     assert second.delivery_id != first.delivery_id
     assert costs(rows_of(opened, second)) == [2.0]
 
@@ -100,10 +100,10 @@ def test_a_delivery_counts_from_when_its_last_file_was_written(
 ) -> None:
     export = deliver_export(bill(1))
     written_at(export, "2026-11-18")
-    [delivery] = aws_cur2.find(place("aws-cur2", export))
+    [delivery] = aws_cur2.find(place("aws-cur2", export)).deliveries
     assert delivery.delivered_at == datetime.fromisoformat("2026-11-18T12:00:00")
     written_at(export / "data", "2026-11-19")
-    [delivery] = aws_cur2.find(place("aws-cur2", export))
+    [delivery] = aws_cur2.find(place("aws-cur2", export)).deliveries
     assert delivery.delivered_at == datetime.fromisoformat("2026-11-19T12:00:00")
     assert (delivery.scope, delivery.parts[0].size_bytes) == ("2026-11", len(bill(1)))
 
@@ -118,7 +118,7 @@ def test_both_names_of_a_manifest_and_both_forms_of_addresses_are_read(
     manifest = export / "metadata" / "BILLING_PERIOD=2026-11" / "cur2-Manifest.json"
     manifest.rename(manifest.with_name(name))
     opened = place("aws-cur2", export)
-    assert costs(rows_of(opened, aws_cur2.find(opened)[0])) == [1.0]
+    assert costs(rows_of(opened, aws_cur2.find(opened).deliveries[0])) == [1.0]
 
 
 def test_only_listed_files_are_read(deliver_export: Deliver, place: Opened, rows_of: RowsOf) -> None:
@@ -126,7 +126,7 @@ def test_only_listed_files_are_read(deliver_export: Deliver, place: Opened, rows
     stray = export / "data" / "BILLING_PERIOD=2026-11" / "cur2-00002.csv.gz"
     stray.write_bytes(bill(99))
     opened = place("aws-cur2", export)
-    assert costs(rows_of(opened, aws_cur2.find(opened)[0])) == [1.0]
+    assert costs(rows_of(opened, aws_cur2.find(opened).deliveries[0])) == [1.0]
 
 
 def test_a_copy_of_the_export_s_folder_alone_is_read(
@@ -134,7 +134,7 @@ def test_a_copy_of_the_export_s_folder_alone_is_read(
 ) -> None:
     shutil.copytree(deliver_export(bill(1)), tmp_path / "elsewhere" / "cur")
     opened = place("aws-cur2", tmp_path / "elsewhere" / "cur")
-    assert costs(rows_of(opened, aws_cur2.find(opened)[0])) == [1.0]
+    assert costs(rows_of(opened, aws_cur2.find(opened).deliveries[0])) == [1.0]
 
 
 def test_a_listed_file_that_is_missing_is_named_when_the_delivery_is_read(
@@ -143,8 +143,8 @@ def test_a_listed_file_that_is_missing_is_named_when_the_delivery_is_read(
     export = deliver_export(bill(1), bill(2))
     (export / "data" / "BILLING_PERIOD=2026-11" / "cur2-00002.csv.gz").unlink()
     opened = place("aws-cur2", export)
-    [delivery] = aws_cur2.find(opened)
-    with pytest.raises(NotFound, match=r"missing\n.*cur2-00002\.csv\.gz"):
+    [delivery] = aws_cur2.find(opened).deliveries
+    with pytest.raises(Damaged, match=r"missing\n.*cur2-00002\.csv\.gz"):
         rows_of(opened, delivery)
 
 
@@ -172,22 +172,37 @@ def test_two_exports_in_one_place_are_refused(deliver_export: Deliver, place: Op
     [
         ({"dataFiles": None, "reportKeys": ["x"]}, "legacy Cost and Usage Report"),
         ({"dataFiles": None, "reportFiles": []}, "Storage Lens"),
+        ({"dataFiles": None, "sourceBucket": "b", "files": []}, "inventory"),
         ({"dataFiles": None}, "no list of dataFiles"),
         ({"dataFiles": [{"key": "x"}]}, "no list of dataFiles"),
     ],
 )
-def test_a_manifest_of_another_family_is_refused(
+def test_a_manifest_of_another_family_is_rejected_with_its_name(
     deliver_export: Deliver, place: Opened, change: dict[str, object], said: str
 ) -> None:
-    with pytest.raises(Terminal, match=said):
-        aws_cur2.find(place("aws-cur2", deliver_export(bill(1), **change)))
+    export = deliver_export(bill(1), **change)
+    found = aws_cur2.find(place("aws-cur2", export))
+    assert found.deliveries == ()
+    [damaged] = found.rejected
+    assert said in damaged.reason
+    assert (damaged.scope, damaged.table, damaged.kind) == ("2026-11", "aws_cur2", "aws-cur2")
+    assert damaged.where.endswith("metadata/BILLING_PERIOD=2026-11/cur2-Manifest.json")
 
 
-def test_a_manifest_that_is_not_json_is_refused(deliver_export: Deliver, place: Opened) -> None:
+def test_a_damaged_manifest_is_rejected_and_the_other_periods_are_still_found(
+    deliver_export: Deliver, place: Opened, rows_of: RowsOf
+) -> None:
     export = deliver_export(bill(1))
     next(export.rglob("*Manifest.json")).write_text("<html>")
-    with pytest.raises(Terminal, match="it is not JSON"):
-        aws_cur2.find(place("aws-cur2", export))
+    opened = place("aws-cur2", deliver_export(bill(2), period="2026-10"))
+    found = aws_cur2.find(opened)
+    assert [(one.scope, "it is not JSON" in one.reason) for one in found.rejected] == [("2026-11", True)]
+    assert [costs(rows_of(opened, each)) for each in found.deliveries] == [[2.0]]
+
+
+def test_an_export_without_files_is_a_delivery_without_rows(deliver_export: Deliver, place: Opened) -> None:
+    [delivery] = aws_cur2.find(place("aws-cur2", deliver_export(dataFiles=[]))).deliveries
+    assert (delivery.parts, delivery.scope) == ((), "2026-11")
 
 
 def test_an_export_is_read_from_a_bucket(
@@ -199,6 +214,6 @@ def test_an_export_is_read_from_a_bucket(
 ) -> None:
     upload(deliver_export(bill(1, 2), run="r1").parents[1], bucket)
     opened = s3_place("aws-cur2", f"s3://{bucket}/exports/cur2/")
-    [delivery] = aws_cur2.find(opened)
+    [delivery] = aws_cur2.find(opened).deliveries
     assert costs(rows_of(opened, delivery)) == [1.0, 2.0]
     assert delivery.parts[0].size_bytes == len(bill(1, 2))

@@ -172,7 +172,7 @@ def test_saved_answers_are_read_together(tmp_path: Path, place: Opened, rows_of:
     opened = place("mlflow", tmp_path)
     delivery = mlflow.find(opened, NOW)
     assert [row["version"] for row in rows_of(opened, delivery)] == ["1", "2"]
-    assert len(delivery.parts) == 2
+    assert delivery.is_answer
     assert delivery.delivered_at == rows_of(opened, delivery)[0]["read_at"] != NOW
 
 

@@ -33,9 +33,11 @@ def test_a_place_in_a_bucket_is_opened_at_the_bucket_s_root(s3_place: Opened) ->
     assert (opened.files.uri, opened.prefix) == ("s3://billing", "exports/cur2/")
 
 
-def test_a_store_that_is_not_read_is_refused(place: Opened) -> None:
-    with pytest.raises(Terminal, match="directories and S3 only"):
-        place("focus", "gs://bills/focus")
+def test_a_place_in_cloud_storage_is_opened_at_the_bucket_s_root(tmp_path: Path) -> None:
+    endpoints = (Endpoint(match="gs://*", endpoint_url="http://127.0.0.1:9"),)
+    source = Source(name="b", kind="focus", uri="gs://bills/focus")
+    opened = open_place(source, tmp_path, endpoints, tmp_path)
+    assert (opened.files.uri, opened.prefix) == ("gs://bills", "focus/")
 
 
 def test_an_endpoint_that_does_not_answer_is_worth_a_retry(

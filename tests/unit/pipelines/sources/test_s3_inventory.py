@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.errors import NotFound, Terminal, Transient
+from pipelines.errors import Damaged, NotFound, Terminal, Transient
 from pipelines.sources import s3_inventory
 from pipelines.sources.places import Place
 
@@ -63,7 +63,7 @@ def test_keys_arrive_exactly_as_they_are_in_the_bucket(
 ) -> None:
     folder = deliver_inventory([entry(key) for key in HOSTILE_KEYS], file_format=file_format)
     opened = place("s3-inventory", folder, "train")
-    rows = rows_of(opened, s3_inventory.find(opened)[0])
+    rows = rows_of(opened, s3_inventory.find(opened).deliveries[0])
     assert [row["object_key"] for row in rows] == list(HOSTILE_KEYS)
     assert all(row["directory"] + row["leaf"] == row["object_key"] for row in rows)
     assert all(row["directory"] == "" or row["directory"].endswith("/") for row in rows)
@@ -78,7 +78,7 @@ def test_any_key_that_s3_encodes_is_decoded_to_itself(
     opened = place(
         "s3-inventory", deliver_inventory([entry(key) for key in keys], file_format="CSV"), "train"
     )
-    assert [row["object_key"] for row in rows_of(opened, s3_inventory.find(opened)[0])] == keys
+    assert [row["object_key"] for row in rows_of(opened, s3_inventory.find(opened).deliveries[0])] == keys
 
 
 @pytest.mark.parametrize("file_format", ["CSV", "Parquet"])
@@ -86,7 +86,7 @@ def test_a_row_has_every_column_of_the_raw_table(
     deliver_inventory: Deliver, place: Opened, rows_of: RowsOf, file_format: str
 ) -> None:
     opened = place("s3-inventory", deliver_inventory([entry()], file_format=file_format), "train")
-    [row] = rows_of(opened, s3_inventory.find(opened)[0])
+    [row] = rows_of(opened, s3_inventory.find(opened).deliveries[0])
     assert row == {
         "bucket": "train",
         "object_key": "runs/1/model.pt",
@@ -116,7 +116,7 @@ def test_a_list_of_current_objects_says_so(
 ) -> None:
     columns = ("Bucket", "Key", "Size", "LastModifiedDate")
     opened = place("s3-inventory", deliver_inventory([entry()], columns=columns, file_format="CSV"), "train")
-    [row] = rows_of(opened, s3_inventory.find(opened)[0])
+    [row] = rows_of(opened, s3_inventory.find(opened).deliveries[0])
     assert (row["lists_versions"], row["is_latest"], row["storage_class"]) == (False, None, None)
 
 
@@ -125,7 +125,7 @@ def test_a_delete_marker_has_no_storage_class_and_no_size(
 ) -> None:
     marker = entry(is_delete_marker=True, size=None, storage_class="STANDARD", e_tag=None)
     opened = place("s3-inventory", deliver_inventory([marker]), "train")
-    [row] = rows_of(opened, s3_inventory.find(opened)[0])
+    [row] = rows_of(opened, s3_inventory.find(opened).deliveries[0])
     assert (row["storage_class"], row["size_bytes"], row["is_delete_marker"]) == (None, None, True)
 
 
@@ -138,12 +138,12 @@ def test_both_spellings_of_a_parquet_schema_are_read(
         f"  optional int64 size;  optional int64 last_modified_date ({time});}}"
     )
     opened = place("s3-inventory", deliver_inventory([entry()], fileSchema=spelled), "train")
-    assert s3_inventory.find(opened)[0].columns == ("bucket", "key", "size", "last_modified_date")
+    assert s3_inventory.find(opened).deliveries[0].columns == ("bucket", "key", "size", "last_modified_date")
 
 
 def test_a_delivery_counts_from_the_moment_it_describes(deliver_inventory: Deliver, place: Opened) -> None:
     opened = place("s3-inventory", deliver_inventory([entry()]), "train")
-    [delivery] = s3_inventory.find(opened)
+    [delivery] = s3_inventory.find(opened).deliveries
     assert delivery.delivered_at == delivery.snapshot_at == datetime.fromisoformat("2026-11-19T01:00:00")
     assert delivery.delivery_id == f"2026-11-19T01-00Z-{delivery.checksum[:12]}"
     assert delivery.scope == "train"
@@ -154,7 +154,7 @@ def test_only_listed_files_are_read(deliver_inventory: Deliver, place: Opened, r
     deliver_inventory([entry("new")], stamp="2026-11-19T01-00Z")
     (folder / "data" / "stray.parquet").write_bytes(b"not even Parquet")
     opened = place("s3-inventory", folder, "train")
-    deliveries = s3_inventory.find(opened)
+    deliveries = s3_inventory.find(opened).deliveries
     assert [[row["object_key"] for row in rows_of(opened, each)] for each in deliveries] == [["old"], ["new"]]
 
 
@@ -164,7 +164,7 @@ def test_the_bucket_s_root_is_found_from_any_folder_of_a_copy(
 ) -> None:
     root = deliver_inventory([entry()]).parents[2]
     opened = place("s3-inventory", root / below, "train")
-    assert len(rows_of(opened, s3_inventory.find(opened)[0])) == 1
+    assert len(rows_of(opened, s3_inventory.find(opened).deliveries[0])) == 1
 
 
 def test_a_copy_of_the_configuration_s_folder_alone_is_read(
@@ -172,7 +172,7 @@ def test_a_copy_of_the_configuration_s_folder_alone_is_read(
 ) -> None:
     shutil.copytree(deliver_inventory([entry()]), tmp_path / "copy [1]")
     opened = place("s3-inventory", tmp_path / "copy [1]", "train")
-    assert len(rows_of(opened, s3_inventory.find(opened)[0])) == 1
+    assert len(rows_of(opened, s3_inventory.find(opened).deliveries[0])) == 1
 
 
 def test_a_folder_without_checksum_is_still_arriving(deliver_inventory: Deliver, place: Opened) -> None:
@@ -180,7 +180,7 @@ def test_a_folder_without_checksum_is_still_arriving(deliver_inventory: Deliver,
     deliver_inventory([entry()], stamp="2026-11-19T01-00Z")
     (folder / "2026-11-19T01-00Z" / "manifest.checksum").unlink()
     opened = place("s3-inventory", folder, "train")
-    assert [each.delivery_id[:10] for each in s3_inventory.find(opened)] == ["2026-11-18"]
+    assert [each.delivery_id[:10] for each in s3_inventory.find(opened).deliveries] == ["2026-11-18"]
     (folder / "2026-11-18T01-00Z" / "manifest.checksum").unlink()
     with pytest.raises(Transient, match="still arriving"):
         s3_inventory.find(opened)
@@ -194,14 +194,14 @@ def test_a_place_without_any_manifest_says_what_was_looked_for(place: Opened, tm
 def test_a_manifest_with_a_wrong_checksum_is_refused(deliver_inventory: Deliver, place: Opened) -> None:
     folder = deliver_inventory([entry()])
     (folder / "2026-11-19T01-00Z" / "manifest.checksum").write_text("0" * 32 + "\n")
-    with pytest.raises(Terminal, match="checksum beside it says"):
-        s3_inventory.find(place("s3-inventory", folder, "train"))
+    found = s3_inventory.find(place("s3-inventory", folder, "train"))
+    assert found.deliveries == ()
+    assert "checksum beside it says" in found.rejected[0].reason
 
 
 @pytest.mark.parametrize(
     "change, said",
     [
-        ({"sourceBucket": "other"}, "lists bucket 'other', not 'train'"),
         ({"reportFiles": []}, "another family: Storage Lens"),
         ({"fileFormat": "JSON"}, "its files are 'JSON'"),
         ({"files": None}, "it has no files"),
@@ -216,8 +216,25 @@ def test_a_manifest_with_a_wrong_checksum_is_refused(deliver_inventory: Deliver,
 def test_a_manifest_that_says_something_else_is_refused(
     deliver_inventory: Deliver, place: Opened, change: dict[str, object], said: str
 ) -> None:
-    with pytest.raises(Terminal, match=said):
-        s3_inventory.find(place("s3-inventory", deliver_inventory([entry()], **change), "train"))
+    found = s3_inventory.find(place("s3-inventory", deliver_inventory([entry()], **change), "train"))
+    assert found.deliveries == ()
+    [rejected] = found.rejected
+    assert said in rejected.reason
+    assert (rejected.table, rejected.scope) == ("s3_inventory", "train")
+
+
+def test_a_damaged_manifest_does_not_keep_the_others_back(deliver_inventory: Deliver, place: Opened) -> None:
+    deliver_inventory([entry()], stamp="2026-11-18T01-00Z")
+    folder = deliver_inventory([entry()], stamp="2026-11-19T01-00Z", fileFormat="JSON")
+    found = s3_inventory.find(place("s3-inventory", folder, "train"))
+    assert [each.delivery_id[:10] for each in found.deliveries] == ["2026-11-18"]
+    assert [each.delivery_id[:10] for each in found.rejected] == ["2026-11-19"]
+
+
+def test_a_list_of_another_bucket_is_a_wrong_setting(deliver_inventory: Deliver, place: Opened) -> None:
+    folder = deliver_inventory([entry()], sourceBucket="other")
+    with pytest.raises(Terminal, match="lists bucket 'other', not 'train'"):
+        s3_inventory.find(place("s3-inventory", folder, "train"))
 
 
 def test_a_manifest_that_is_not_json_is_refused(deliver_inventory: Deliver, place: Opened) -> None:
@@ -225,13 +242,13 @@ def test_a_manifest_that_is_not_json_is_refused(deliver_inventory: Deliver, plac
     text = b"<html>"
     (folder / "2026-11-19T01-00Z" / "manifest.json").write_bytes(text)
     (folder / "2026-11-19T01-00Z" / "manifest.checksum").write_text(md5(text))
-    with pytest.raises(Terminal, match="it is not JSON"):
-        s3_inventory.find(place("s3-inventory", folder, "train"))
+    [rejected] = s3_inventory.find(place("s3-inventory", folder, "train")).rejected
+    assert "it is not JSON" in rejected.reason
 
 
 def test_no_files_means_no_objects(deliver_inventory: Deliver, place: Opened, rows_of: RowsOf) -> None:
     opened = place("s3-inventory", deliver_inventory(files=[]), "train")
-    assert rows_of(opened, s3_inventory.find(opened)[0]) == []
+    assert rows_of(opened, s3_inventory.find(opened).deliveries[0]) == []
 
 
 def test_a_listed_file_that_is_missing_is_named(
@@ -240,8 +257,8 @@ def test_a_listed_file_that_is_missing_is_named(
     folder = deliver_inventory([entry()])
     (folder / "data" / "2026-11-19T01-00Z.parquet").unlink()
     opened = place("s3-inventory", folder, "train")
-    with pytest.raises(NotFound, match=r"missing\n.*2026-11-19T01-00Z\.parquet"):
-        rows_of(opened, s3_inventory.find(opened)[0])
+    with pytest.raises(Damaged, match=r"missing\n.*2026-11-19T01-00Z\.parquet"):
+        rows_of(opened, s3_inventory.find(opened).deliveries[0])
 
 
 @pytest.mark.parametrize(
@@ -260,8 +277,8 @@ def test_a_listed_file_that_changed_is_refused(
     file = folder / "data" / "2026-11-19T01-00Z.parquet"
     file.write_bytes(damage(file.read_bytes()))
     opened = place("s3-inventory", folder, "train")
-    with pytest.raises(Terminal, match=said):
-        rows_of(opened, s3_inventory.find(opened)[0])
+    with pytest.raises(Damaged, match=said):
+        rows_of(opened, s3_inventory.find(opened).deliveries[0])
 
 
 def test_a_truncated_gzip_is_refused_even_if_its_checksum_agrees(
@@ -274,8 +291,8 @@ def test_a_truncated_gzip_is_refused_even_if_its_checksum_agrees(
     (folder / "data" / "cut.csv.gz").write_bytes(body)
     deliver_inventory([entry()], file_format="CSV", files=[listed])
     opened = place("s3-inventory", folder, "train")
-    with pytest.raises(Terminal, match="cannot be read") as caught:
-        rows_of(opened, s3_inventory.find(opened)[0])
+    with pytest.raises(Damaged, match="cannot be read") as caught:
+        rows_of(opened, s3_inventory.find(opened).deliveries[0])
     assert "cut.csv.gz" in caught.value.where
 
 
@@ -289,7 +306,10 @@ def test_gzip_members_may_follow_one_another(
     listed = {"key": "lists/train/daily/data/two.csv.gz", "size": len(body), "MD5checksum": md5(body)}
     deliver_inventory([entry("a")], file_format="CSV", files=[listed])
     opened = place("s3-inventory", folder, "train")
-    assert [row["object_key"] for row in rows_of(opened, s3_inventory.find(opened)[0])] == ["a", "a"]
+    assert [row["object_key"] for row in rows_of(opened, s3_inventory.find(opened).deliveries[0])] == [
+        "a",
+        "a",
+    ]
 
 
 def test_a_file_without_a_column_that_its_manifest_promises_is_refused(
@@ -299,8 +319,8 @@ def test_a_file_without_a_column_that_its_manifest_promises_is_refused(
     promised = schema + "optional int64 last_modified_date; }"
     folder = deliver_inventory([entry()], columns=("Bucket", "Key"), fileSchema=promised)
     opened = place("s3-inventory", folder, "train")
-    with pytest.raises(Terminal, match="size, last_modified_date"):
-        rows_of(opened, s3_inventory.find(opened)[0])
+    with pytest.raises(Damaged, match="size, last_modified_date"):
+        rows_of(opened, s3_inventory.find(opened).deliveries[0])
 
 
 def test_a_source_that_is_a_service_is_refused(place: Opened) -> None:
@@ -311,7 +331,7 @@ def test_a_source_that_is_a_service_is_refused(place: Opened) -> None:
 @pytest.mark.parametrize("folder", ["csv-all-versions", "parquet", "orc"])
 def test_a_real_inventory_is_read(samples: Path, place: Opened, rows_of: RowsOf, folder: str) -> None:
     opened = place("s3-inventory", samples / "s3-inventory" / folder, "filemanager-inventory-test")
-    [delivery] = s3_inventory.find(opened)
+    [delivery] = s3_inventory.find(opened).deliveries
     rows = rows_of(opened, delivery)
     columns = ("object_key", "is_latest", "is_delete_marker", "size_bytes")
     assert [tuple(row[column] for column in columns) for row in rows] == [
@@ -335,7 +355,7 @@ def test_an_inventory_is_read_from_a_bucket(
     folder = deliver_inventory([entry("runs/a b+c/%41")], file_format="CSV")
     upload(folder.parents[2], bucket)
     opened = s3_place("s3-inventory", f"s3://{bucket}/lists/train", "train")
-    [row] = rows_of(opened, s3_inventory.find(opened)[0])
+    [row] = rows_of(opened, s3_inventory.find(opened).deliveries[0])
     assert row["object_key"] == "runs/a b+c/%41"
     assert list((opened.scratch).iterdir()) == []
 

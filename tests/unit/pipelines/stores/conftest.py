@@ -1,8 +1,11 @@
-"""Stores to hold to one contract: a directory, a bucket, and a prefix of a bucket."""
+"""Stores to hold to one contract: a directory, buckets of both kinds, and prefixes of them."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -10,7 +13,9 @@ from moto.server import ThreadedMotoServer
 
 from pipelines.domain.configuration import Endpoint
 from pipelines.domain.uris import BucketUri
-from pipelines.stores import LocalStore, S3Store, Store, s3_client
+from pipelines.stores import GcsStore, LocalStore, S3Store, Store, gcs_client, s3_client
+from pipelines.stores import gcs as gcs_module
+from tests.fakes.gcs import Clock, GcsServer
 
 _bucket_numbers = itertools.count(1)
 
@@ -44,11 +49,51 @@ def s3_store(s3_url: str, credentials: None) -> Callable[[str], Store]:  # noqa:
     return opened
 
 
-@pytest.fixture(params=["directory", "bucket", "prefix of a bucket"])
+@pytest.fixture
+def gcs() -> Iterator[GcsServer]:
+    """A Cloud Storage on this machine."""
+    with GcsServer(Clock(datetime.now(UTC))) as server:
+        yield server
+
+
+@pytest.fixture
+def gcs_store(gcs: GcsServer) -> Callable[[str], GcsStore]:
+    """Return a function that opens a prefix of a new bucket."""
+
+    def opened(prefix: str) -> GcsStore:
+        bucket = f"stores-{next(_bucket_numbers)}"
+        gcs.add_bucket(bucket)
+        endpoints = (Endpoint(match="gs://*", endpoint_url=gcs.url),)
+        return GcsStore(BucketUri("gs", bucket, prefix), gcs_client(bucket, endpoints))
+
+    return opened
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cloud Storage is asked once."""
+    monkeypatch.setattr(gcs_module, "PATIENCE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cloud Storage is asked again at once."""
+    at_once = SimpleNamespace(sleep=lambda _: None, monotonic=time.monotonic)
+    monkeypatch.setattr("google.api_core.retry.retry_unary.time", at_once)
+
+
+@pytest.fixture(params=["s3", "gcs"])
+def bucket(request: pytest.FixtureRequest) -> Store:
+    """Each kind of bucket, empty."""
+    made: Store = request.getfixturevalue(f"{request.param}_store")("lake")
+    return made
+
+
+@pytest.fixture(params=["directory", "s3", "s3 prefix", "gcs", "gcs prefix"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Each kind of store, empty."""
     if request.param == "directory":
         return LocalStore(tmp_path / "store")
-    prefix = "deep/in side" if request.param == "prefix of a bucket" else ""
-    made: Store = request.getfixturevalue("s3_store")(prefix)
+    kind, _, is_prefix = request.param.partition(" ")
+    made: Store = request.getfixturevalue(f"{kind}_store")("deep/in side" if is_prefix else "")
     return made

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import NotFound
-from pipelines.stores import Store
+from pipelines.errors import NotFound, Refused
+from pipelines.stores import DiscardingStore, Store
 
 HOSTILE_KEYS = ("a b+c%20d%.bin", "línea/😀\t", "'quoted\"/*?[x]", "trailing /space ", "-rf", "a/b/c")
 
@@ -74,6 +74,48 @@ def test_two_files_of_one_name_are_fetched_side_by_side(store: Store, tmp_path: 
     assert [path.read_bytes() for path in paths] == [b"1", b"2"]
 
 
-def test_nothing_in_a_store_can_delete(store: Store) -> None:
+def test_nothing_in_a_store_can_delete_but_for_old_snapshots(store: Store) -> None:
     public = {name for name in dir(store) if not name.startswith("_")}
-    assert public <= {"fetch", "list", "read", "root", "upload", "uri", "write"}
+    further = {"create", "read_version", "replace", "discard"}
+    assert public <= {"fetch", "list", "read", "root", "upload", "uri", "write"} | further
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "published/current.json",
+        "published/2026-11-19-abcdef012345",
+        "published/2026-11-19-abcdef012345/",
+        "published/2026-11-19-abcdef012345/marts/",
+        "published/2026-11-19-abcdef012345/../../raw/part.parquet",
+        "published/../raw/2026-11-19-abcdef012345/part.parquet",
+        "published/notes/snapshot.json",
+        "raw/2026-11-19-abcdef012345/part.parquet",
+        "plans/p/plan.json",
+        "/published/2026-11-19-abcdef012345/snapshot.json",
+        "",
+    ],
+)
+def test_only_files_of_a_snapshot_are_discarded(store: Store, key: str) -> None:
+    assert isinstance(store, DiscardingStore)
+    for kept in ("published/current.json", "raw/part.parquet", "plans/p/plan.json"):
+        store.write(kept, b"x")
+    before = [blob.key for blob in store.list()]
+
+    with pytest.raises(Refused, match="only files of published snapshots"):
+        store.discard(key)
+
+    assert [blob.key for blob in store.list()] == before
+
+
+def test_a_file_of_a_snapshot_is_discarded_once_or_twice(store: Store) -> None:
+    assert isinstance(store, DiscardingStore)
+    gone = "published/2026-11-19-abcdef012345/marts/a.parquet"
+    stays = "published/2026-11-20-abcdef012345/marts/a.parquet"
+    store.write(gone, b"x")
+    store.write(stays, b"x")
+
+    store.discard(gone)
+    store.discard(gone)
+
+    assert [blob.key for blob in store.list()] == [stays]

@@ -8,11 +8,11 @@ import duckdb
 import pytest
 
 from pipelines.domain.configuration import PrefixOwner, Teams
-from pipelines.domain.deliveries import Landed
+from pipelines.domain.deliveries import Landed, Rejected
 from pipelines.domain.raw_tables import RAW_TABLES
 from pipelines.errors import Terminal
 from pipelines.warehouse.build import SCHEMAS
-from pipelines.warehouse.inputs import Inputs, given_tables, load_inputs, load_reference
+from pipelines.warehouse.inputs import ConfiguredSource, Inputs, given_tables, load_inputs, load_reference
 
 VERSIONS = ", ".join(f"null::{kind} as {name}" for name, kind in RAW_TABLES["mlflow_versions"])
 
@@ -81,12 +81,38 @@ def test_the_ledger_becomes_a_table(connection: duckdb.DuckDBPyConnection) -> No
     assert rows.fetchall() == [("bill", "focus", noon, 2)]
 
 
+def test_what_is_damaged_stands_in_the_ledger_with_its_reason(connection: duckdb.DuckDBPyConnection) -> None:
+    noon = datetime(2026, 1, 31, 12)
+    entry = Rejected(
+        "bill", "focus", "focus", "d-2", "2026-01", noon, "abc", "it is cut", "s3://b/x", "Copy it."
+    )
+    load_inputs(connection, Inputs(quarantined=(entry,)))
+    rows = connection.execute("select delivery_id, row_count, fault, fix from raw.deliveries")
+    assert rows.fetchall() == [("d-2", 0, "it is cut (s3://b/x)", "Copy it.")]
+
+
+def test_sources_become_a_table(connection: duckdb.DuckDBPyConnection) -> None:
+    load_inputs(connection, Inputs(sources=(ConfiguredSource("bill", "focus", has_landed=False),)))
+    assert connection.execute("from reference.sources").fetchall() == [("bill", "focus", False)]
+
+
 def test_owners_become_tables(connection: duckdb.DuckDBPyConnection) -> None:
     teams = Teams(by_prefix=(PrefixOwner(match="s3://b/a'b/", team="nlp"),), by_tag="team")
     load_inputs(connection, Inputs(teams=teams))
     assert connection.execute("from reference.team_prefixes").fetchall() == [("b", "a'b/", "nlp")]
     paths = connection.execute("select json_path from reference.team_tags order by position").fetchall()
     assert paths == [('$."team"',), ('$."user_team"',), ('$."user:team"',)]
+
+
+def test_a_tag_is_looked_for_as_people_and_as_aws_spell_it(connection: duckdb.DuckDBPyConnection) -> None:
+    load_inputs(connection, Inputs(teams=Teams(by_tag="costCenter")))
+    paths = connection.execute("select json_path from reference.team_tags order by position").fetchall()
+    assert [path for (path,) in paths] == [
+        '$."costCenter"',
+        '$."user_costCenter"',
+        '$."user:costCenter"',
+        '$."user_cost_center"',
+    ]
 
 
 def test_every_reference_table_says_what_a_row_is(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,0 +1,30 @@
+"""Listing a bucket that no inventory describes: its keys cut into ranges, each listed page by page.
+
+`ranges` plans the cuts from few probes and knows no store; `sharing` lists a range, and divides it where the
+plan was wrong; `s3` and `gcs` ask the stores.
+"""
+
+from pipelines.sources.listing.gcs import GENERATIONS, WITH_SOFT_DELETED, GcsLister, gcs_lister
+from pipelines.sources.listing.protocol import Cursor, Lister, Page, Probe
+from pipelines.sources.listing.ranges import KeyRange, plan_ranges
+from pipelines.sources.listing.s3 import CURRENT, VERSIONS, S3Lister, listing_client
+from pipelines.sources.listing.sharing import LISTERS, Crew
+
+__all__ = [
+    "CURRENT",
+    "GENERATIONS",
+    "LISTERS",
+    "VERSIONS",
+    "WITH_SOFT_DELETED",
+    "Crew",
+    "Cursor",
+    "GcsLister",
+    "KeyRange",
+    "Lister",
+    "Page",
+    "Probe",
+    "S3Lister",
+    "gcs_lister",
+    "listing_client",
+    "plan_ranges",
+]
