@@ -75,11 +75,15 @@ _BUCKET_BYTES = """
 _FAILED_GATES = """
     select
         check_id,
-        -- What speaks for something else than a bucket speaks against all of them.
-        if(scope in (select bucket from marts.checkpoints), scope, '') as bucket,
-        reason
+        case
+            when excludes then scope
+            -- What speaks for something else than a bucket speaks against all of them.
+            when scope in (select bucket from marts.checkpoints) then scope
+            else ''
+        end as bucket,
+        observed || ', expected ' || expected || '. ' || reason as reason
     from marts.quality_results
-    where not passed and level = 'block'
+    where not passed and (level = 'block' or excludes)
     order by all
 """
 _PRICES = """
@@ -121,7 +125,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, bucket
 
 
 def read_failed_gates(connection: duckdb.DuckDBPyConnection) -> tuple[FailedGate, ...]:
-    """Return the blocking checks that failed."""
+    """Return the checks that failed and block, or that keep one bucket out of the clean-up."""
     return tuple(FailedGate(**row) for row in published.rows(connection, _FAILED_GATES))
 
 

@@ -134,7 +134,7 @@ class BucketCapability:
 
 @dataclass(frozen=True, slots=True)
 class FailedGate:
-    """A blocking check that failed; `bucket` is empty when it speaks for everything."""
+    """A failed check that nothing may be cleared on; `bucket` is empty when it is about everything."""
 
     check_id: str
     bucket: str

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.status import Status
 
 from pipelines import doctor as doctoring
-from pipelines import printing, report, steps
+from pipelines import gates, printing, report, steps
 from pipelines.domain.snapshots import CheckResult, Snapshot
 from pipelines.domain.text import visible
 from pipelines.errors import MoraineError
@@ -144,15 +144,33 @@ def build(config: Config = CONFIG, as_of: AsOf = None, as_json: AsJson = False) 
 
 
 @app.command()
-def check(config: Config = CONFIG, as_of: AsOf = None, as_json: AsJson = False) -> None:
+def check(
+    config: Config = CONFIG,
+    as_of: AsOf = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the results as one page that works offline.")
+    ] = None,
+    data_docs: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-docs",
+            help="A directory for Great Expectations' own pages; they load scripts from the internet.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Judge the day's warehouse; exit code 4 when a blocking check failed.
 
-    Example: moraine check
+    Below a check that failed stand up to 20 of the rows that are wrong.
+
+    Example: moraine check --html checks.html
     """
     night = _open(config, as_of)
     with _working("checking the warehouse"):
-        results = steps.check(night)
+        results = steps.check(night, data_docs)
     _show_checks(results)
+    if html is not None:
+        _write(gates.render_page(results, night.as_of), html)
     if as_json:
         printing.print_json(results)
     if any(not result.passed and result.level == "block" for result in results):
@@ -394,10 +412,9 @@ def _show(mark: str, text: str) -> None:
 
 
 def _show_checks(results: list[CheckResult]) -> None:
-    for result in results:
-        mark = "ok" if result.passed else result.level
-        line = f"{mark:5} {result.check_id}: {result.observed} (expected {result.expected})"
-        _console.print(line, markup=False, highlight=False)
+    for line in gates.result_lines(results):
+        # Keys among the offenders are there to be copied: a line is not cut.
+        _console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _done(night: steps.Run, snapshot: Snapshot) -> None:

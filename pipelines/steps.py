@@ -229,12 +229,14 @@ def build(run: Run) -> BuildReport:
         path = _workplace(run, scratch)
         report = warehouse.build_warehouse(path, inputs=inputs, as_of=run.as_of, engine=_engine(run, scratch))
         _keep(run, path)
-    run.lake.write(_build_key(run, "build.json"), json.dumps(meta.to_json(), indent=2).encode())
+        run.lake.write(_build_key(run, "build.json"), json.dumps(meta.to_json(), indent=2).encode())
     return BuildReport(meta.build_id, len(current), len(report.models))
 
 
-def check(run: Run) -> list[CheckResult]:
+def check(run: Run, data_docs: Path | None = None) -> list[CheckResult]:
     """Judge the day's warehouse; the results are kept in it. A failed check is a result, not an error.
+
+    `data_docs` is a directory for Great Expectations' own pages.
 
     Raises:
         Refused: another run is at work on this day.
@@ -246,7 +248,13 @@ def check(run: Run) -> list[CheckResult]:
             # The build may have run on another machine: its views over landed files need those files here.
             landed = raw.ledger(run.lake)
             _files(run, in_force(landed, run.as_of), in_history(landed, run.as_of))
-        results = gates.run_gates(path, run.settings.configuration.gates, run.as_of)
+        results = gates.run_gates(
+            path,
+            run.settings.configuration.gates,
+            run.as_of,
+            previous=_published_before(run, scratch),
+            data_docs=data_docs,
+        )
         _keep(run, path)
     return results
 
@@ -518,6 +526,14 @@ def _built(run: Run, scratch: Path) -> Path:
             where=f"{run.lake.uri}/{_build_key(run, 'warehouse.duckdb')}",
             fix=f"Run 'moraine build --as-of {run.as_of}' first, or 'moraine run' for all stages.",
         ) from None
+
+
+def _published_before(run: Run, scratch: Path) -> Path | None:
+    """Return the file that tonight's numbers are compared with; a newer day says nothing about an older."""
+    last = snapshots.pointed_at(run.lake)
+    if last is None or last.as_of > run.as_of:
+        return None
+    return door.warehouse_path(run.lake, last, scratch)
 
 
 def _keep(run: Run, path: Path) -> None:

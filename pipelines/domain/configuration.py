@@ -1,12 +1,13 @@
 """What `moraine.yaml` may say. Frozen; unknown keys are refused. Both programs read this one form."""
 
+from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, model_validator
 
-from pipelines.domain.durations import Duration, parse_duration
+from pipelines.domain.durations import Duration, format_duration, parse_duration
 from pipelines.domain.yaml_text import parse_yaml
 
 SourceKind = Literal[
@@ -97,13 +98,38 @@ class Teams(_Frozen):
     """The cost-allocation tag that names a team on bill rows."""
 
 
+_OLDEST = timedelta(days=60)
+
+
+def _can_fail(age: timedelta) -> timedelta:
+    if not timedelta() < age <= _OLDEST:
+        raise ValueError(
+            f"a limit of {format_duration(age)} could never fail or never pass: "
+            f"write a length of time up to {format_duration(_OLDEST)}"
+        )
+    return age
+
+
+Age = Annotated[Duration, AfterValidator(_can_fail)]
+
+
 class Gates(_Frozen):
     """What the numbers must satisfy before they are published."""
 
-    max_inventory_age: Duration = Field(default=parse_duration("48h"))
+    max_inventory_age: Age = Field(default=parse_duration("48h"))
     """The newest inventory of a bucket may be this old at the end of the run's day."""
+    max_registry_age: Age = Field(default=parse_duration("48h"))
+    """The last answer of a model registry may be this old at the end of the run's day."""
     max_residual_share: Annotated[Decimal, Field(gt=0, lt=1)] = Decimal("0.02")
     """Share of a bucket's storage bill that its inventory may leave unexplained."""
+    max_inventory_difference: Annotated[Decimal, Field(gt=0, lt=1)] = Decimal("0.10")
+    """Share by which listed and billed bytes of one storage class of a bucket may differ in a week."""
+    max_daily_change: Annotated[Decimal, Field(gt=1, lt=10)] = Decimal(2)
+    """A day may cost as many times what the same weekday does, or as small a part; beyond 10 it blocks."""
+    max_missing_days: Annotated[int, Field(ge=0, le=31)] = 0
+    """Days without any storage cost, between days with some, that are known to be lost for good."""
+    allow_schema_change: bool = False
+    """Publish although a table lost a column that the last snapshot has, or changed its type."""
 
 
 class Retention(_Frozen):

@@ -219,14 +219,16 @@ def is_replaced(rejected: Rejected, others: Iterable[Delivery | Landed]) -> bool
 def in_history(landed: Sequence[Landed], as_of: date) -> list[Landed]:
     """Return every delivery that had arrived on `as_of`, oldest first: past inventories explain past days.
 
-    Of a listing that was delivered again for the same moment, only the last is left; of a load that was
-    copied to another name, only the first.
+    What is in force although it came later is among them. Of a listing that was delivered again for the same
+    moment, only the last is left; of a load that was copied to another name, only the first.
     """
     closes_at = _closes_at(as_of)
     in_time = [entry for entry in landed if entry.delivered_at < closes_at]
     arrived = _without_copies(sorted(in_time, key=_order))
     last = {_listed(entry): entry for entry in arrived}
-    return [entry for entry in arrived if entry.table not in LISTINGS or last[_listed(entry)] is entry]
+    kept = [entry for entry in arrived if entry.table not in LISTINGS or last[_listed(entry)] is entry]
+    late = [entry for entry in in_force(landed, as_of) if entry.delivered_at >= closes_at]
+    return sorted([*kept, *late], key=_order)
 
 
 def _loaded_at(entry: Landed) -> datetime:

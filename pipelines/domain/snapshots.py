@@ -34,6 +34,10 @@ class CheckResult:
     reason: str
     scope: str = ""
     """The bucket the check speaks for, where it speaks for one only."""
+    excludes: bool = False
+    """A failure keeps that bucket out of the clean-up."""
+    offenders: tuple[Mapping[str, str], ...] = ()
+    """Up to 20 rows that are wrong, the worst first. Keys are in them: show them `visible`."""
 
 
 @dataclass(frozen=True, slots=True)

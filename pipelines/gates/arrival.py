@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from pipelines.domain.configuration import Gates
-from pipelines.domain.deliveries import BILLS, LISTINGS, LOADS
+from pipelines.domain.deliveries import BILLS, CUT_BY_US, LISTINGS, LOADS
 from pipelines.domain.durations import format_duration
 from pipelines.domain.raw_tables import RAW_TABLES
 from pipelines.gates.check import SOME, ZERO, Bounds, Check, Shared, count_of, listed
@@ -19,7 +19,9 @@ _KEPT = {"s3_inventory": "not coalesce(is_delete_marker, false)", "gcs_inventory
 
 def _counted(name: str) -> str:
     kept = _KEPT.get(name, "false")
-    place = "bucket, snapshot_at" if name in _KEPT else "null::varchar as bucket, null::timestamp as snapshot_at"
+    place = (
+        "bucket, snapshot_at" if name in _KEPT else "null::varchar as bucket, null::timestamp as snapshot_at"
+    )
     size = f"coalesce(sum(size_bytes) filter (where {kept}), 0)" if name in _KEPT else "0"
     return f"""
     select
@@ -56,7 +58,10 @@ promised as (
     group by all
 ),
 found as (
-    select table_name, case when by_delivery then delivery else '' end as delivery, sum(row_count) as row_count
+    select
+        table_name,
+        case when by_delivery then delivery else '' end as delivery,
+        sum(row_count) as row_count
     from files
     cross join told
     group by all
@@ -93,7 +98,8 @@ where
     and row_count > 0
     and coalesce(byte_count, 0) <= 0
     -- What a service answers comes in no file.
-    and (table_name in ({listed(BILLS | LOADS)}) or kind in ('s3-inventory', 'gcs-inventory'))
+    and table_name in ({listed(BILLS | LOADS | LISTINGS)})
+    and kind not in ({listed(CUT_BY_US)})
 order by all
 """
 
@@ -267,12 +273,12 @@ def _deliveries() -> Sequence[Check]:
         Check(
             "deliveries_have_bytes",
             "raw.deliveries",
-            "block",
+            "warn",
             count_of(_WITHOUT_BYTES, ("source", "delivery_id")),
             ZERO,
             "0 deliveries with rows but without bytes",
-            "Rows come in files, and files have bytes: a delivery of rows and no bytes was not read from what "
-            "the provider sent.",
+            "Rows come in files, and files have bytes: rows without bytes did not come from what the "
+            "provider sent. Manifests that name no sizes are known of Azure only, hence a warning.",
             _WITHOUT_BYTES,
         ),
     )
@@ -329,8 +335,8 @@ def _ages(limits: Gates) -> Sequence[Check]:
             _UPLOADS_AGE,
             Bounds(at_most=_hours(limits.max_inventory_age)),
             f"at most {inventory} old at the end of the day",
-            "Unfinished uploads are asked of the bucket each night, along with its inventory: an older answer "
-            "prices what may be gone. The limit is gates.max_inventory_age.",
+            "Unfinished uploads are asked of the bucket each night, along with its inventory: an older "
+            "answer prices what may be gone. The limit is gates.max_inventory_age.",
             _UPLOADS,
             needs="uploads",
             unit="h",

@@ -11,7 +11,7 @@ from pipelines.domain.quoting import quote
 Level = Literal["block", "warn"]
 Need = Literal["bill", "inventory", "objects", "uploads", "registry", "teams", "previous"]
 
-WIDEST = {"%": Decimal(1), "h": Decimal(24 * 90), "days": Decimal(90), "×": Decimal(100)}
+WIDEST = {"%": Decimal(1), "h": Decimal(24 * 90), "days": Decimal(90), "times": Decimal(100)}
 """The widest bound by unit that data can still break: beyond it a check would pass whatever happens."""
 
 
@@ -73,7 +73,7 @@ class Check:
     needs: Need | None = None
     """What has to be configured; without it the check is skipped and says so."""
     unit: str = ""
-    """What one of the number is; `%` for a share of one, `×` for how many times what it was."""
+    """What one of the number is; `%` for a share of one, `times` for how much of what it was."""
     warns_beyond: Bounds | None = None
     """Narrower bounds: between them and `bounds` a blocking check only warns."""
     excludes: bool = False

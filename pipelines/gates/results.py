@@ -1,9 +1,10 @@
 """Results of checks, kept in the warehouse that they judge: `marts.quality_results`."""
 
+import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -26,6 +27,8 @@ COLUMNS = {
     "expected": ("varchar", "What would have passed."),
     "reason": ("varchar", "Why it matters, and the observation behind the bound."),
     "scope": ("varchar", "The bucket or provider the row speaks for; empty for the whole table."),
+    "excludes": ("boolean", "True where a failure keeps the bucket that it speaks for out of the clean-up."),
+    "offenders": ("varchar", "Up to 20 rows that are wrong, the worst first: a JSON array of objects."),
 }
 
 
@@ -61,7 +64,7 @@ def write_results(connection: duckdb.DuckDBPyConnection, results: Sequence[Check
     for name, (_, meaning) in COLUMNS.items():
         connection.execute(f"comment on column {TABLE}.{name} is '{meaning.replace(chr(39), chr(39) * 2)}'")
     marks = ", ".join("?" * len(COLUMNS))
-    connection.executemany(f"insert into {TABLE} values ({marks})", [astuple(result) for result in results])
+    connection.executemany(f"insert into {TABLE} values ({marks})", list(map(_row, results)))
     connection.execute("commit")
 
 
@@ -77,4 +80,14 @@ def read_results(warehouse: Path) -> list[CheckResult]:
             rows = connection.execute(f"select {', '.join(COLUMNS)} from {TABLE}").fetchall()
         except duckdb.CatalogException:
             return []
-    return [CheckResult(*row) for row in rows]
+    return list(map(_result, rows))
+
+
+def _row(result: CheckResult) -> list[object]:
+    values = {name: getattr(result, name) for name in COLUMNS}
+    return list({**values, "offenders": json.dumps(result.offenders, ensure_ascii=False)}.values())
+
+
+def _result(row: Sequence[Any]) -> CheckResult:
+    values = dict(zip(COLUMNS, row, strict=True))
+    return CheckResult(**{**values, "offenders": tuple(json.loads(values["offenders"]))})

@@ -22,6 +22,7 @@ from pipelines.sources.listing import (
     CURRENT,
     GENERATIONS,
     LISTERS,
+    PROBE_ROWS,
     VERSIONS,
     WITH_SOFT_DELETED,
     Crew,
@@ -126,7 +127,7 @@ def _planned(lister: Lister) -> list[KeyRange]:
 
 
 def _probe(lister: Lister, after: str) -> Probe:
-    return lister.page(lister.start(after), None).probe
+    return lister.page(lister.start(after), None, PROBE_ROWS).probe
 
 
 def _lister(place: Place, request: str) -> Lister:

@@ -51,7 +51,7 @@ _SCHEMA = pa.schema(
     [(name, pa.bool_() if name.startswith("is_") else pa.string()) for name in _FIELDS.values()]
 )
 _MASK = f"items({','.join(_FIELDS.values())}),nextPageToken"
-_LATE = 0.9
+_LATE = 0.75
 _one_at_a_time = Lock()
 
 _Item = Mapping[str, Any]
@@ -80,14 +80,14 @@ class GcsLister:
             Transient: the store does not answer.
         """
         try:
-            self._asked({"after": "", "softDeleted": "true"})
+            self._asked({"after": "", "softDeleted": "true"}, 1)
         except Terminal:
             return False
         return True
 
-    def page(self, cursor: Cursor, until: str | None) -> Page:
+    def page(self, cursor: Cursor, until: str | None, most: int = PAGE_ROWS) -> Page:
         """Return one page; pages of what is soft-deleted follow those of everything else."""
-        items, token = self._asked(cursor)
+        items, token = self._asked(cursor, most)
         probe = _probe(items, token)
         is_inside = until is None or probe.last <= until
         if not is_inside:
@@ -114,7 +114,7 @@ class GcsLister:
         )
         return f"select {columns} from {relation}"
 
-    def _asked(self, cursor: Cursor) -> tuple[list[_Item], str]:
+    def _asked(self, cursor: Cursor, most: int) -> tuple[list[_Item], str]:
         after = cursor["after"]
         kind = {"soft_deleted": True} if "softDeleted" in cursor else {"versions": True}
         with explained(f"gs://{self._bucket}/{self._prefix}"):
@@ -123,7 +123,7 @@ class GcsLister:
                 prefix=self._prefix,
                 start_offset=after or None,
                 page_token=cursor.get("token"),
-                page_size=PAGE_ROWS,
+                page_size=most,
                 fields=_MASK,
                 **kind,
             )

@@ -9,6 +9,8 @@ import pyarrow as pa
 
 PAGE_ROWS = 1000
 """Both stores answer with at most so many rows a request."""
+PROBE_ROWS = 100
+"""Enough to see how close keys lie, at a fraction of the work."""
 
 Cursor = Mapping[str, str]
 """Where a page begins, in the words of its store."""
@@ -21,11 +23,11 @@ class Probe:
     first: str | None
     """The first key; None where there are no more."""
     late: str = ""
-    """A key near the end of the page."""
-    last: str = ""
-    """The last key of the page."""
+    """A key in the second half of the page: what lies after it is nearest to what the page has not seen."""
     late_count: int = 0
     """Rows after that key."""
+    last: str = ""
+    """The last key of the page."""
     count: int = 0
     """Rows of the page: a key has one for each of its versions."""
     is_end: bool = True
@@ -55,8 +57,8 @@ class Lister(Protocol):
     def start(self, after: str) -> Cursor:
         """Return where the keys after `after` begin; no such key needs to exist."""
 
-    def page(self, cursor: Cursor, until: str | None) -> Page:
-        """Return one page of the keys up to and with `until`; None is the end of the bucket.
+    def page(self, cursor: Cursor, until: str | None, most: int = PAGE_ROWS) -> Page:
+        """Return one page, of at most so many rows, of the keys up to and with `until`; None is the end.
 
         Raises:
             Transient: the store does not answer.

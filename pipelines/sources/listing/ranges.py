@@ -1,6 +1,6 @@
 """Cutting a bucket's keys into ranges of similar size, without knowing them. Pure: the store is a function.
 
-No store says how many keys lie between two keys. A page after some key does say how far a thousand of them
+No store says how many keys lie between two keys. A few keys after some key do say how far so many of them
 reach, so the ranges that seem to hold most are cut again and again, in what their page has not seen. A cut is
 right wherever it falls, for ranges meet exactly; a poor estimate costs balance only.
 """
@@ -15,13 +15,13 @@ from pipelines.sources.listing.protocol import PAGE_ROWS, Probe
 
 RANGES = 64
 """Several for each lister: one that turns out long does not keep the others waiting."""
-WORTH_CUTTING = 4 * PAGE_ROWS
-"""A range of fewer rows is listed sooner than it is cut."""
+WORTH_A_PART = 50_000
+"""Every part is read and written on its own; fewer rows are not worth it, and are listed soon enough."""
 
 _ROUNDS = 16
-# Looking must not take much longer than listing would: so many probes, and more for every page that is there.
-_FEW_PROBES = 48
-_PROBES_A_PAGE = 3
+# Looking must not take much longer than listing would.
+_FEW_PROBES = 16
+_PAGES_A_PROBE = 8
 _MANY_PROBES = 4 * RANGES
 _PIECES = 3
 """Pieces for each range: small neighbours become one range in the end."""
@@ -73,8 +73,6 @@ def plan_ranges(probe_all: ProbeAll, *, at_once: int, wanted: int = RANGES) -> l
     `at_once` probes are asked for together.
     """
     [probe] = probe_all([""])
-    if _is_small(probe_all, probe):
-        return [KeyRange("", None)]
     ranges = [_range("", None, probe, None, _NOWHERE, 0)]
     probes = 1
     for _ in range(_ROUNDS):
@@ -119,19 +117,11 @@ def likeness(one: str, other: str) -> int:
     return next((place for place, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
 
 
-def _is_small(probe_all: ProbeAll, probe: Probe) -> bool:
-    for _ in range(WORTH_CUTTING // PAGE_ROWS - 1):
-        if probe.is_end:
-            break
-        [probe] = probe_all([probe.last])
-    return probe.is_end
-
-
 def _to_cut(ranges: Sequence[_Range], at_once: int) -> dict[_Range, list[str]]:
     unseen = [
         each
         for each in ranges
-        if not _is_whole(each.probe, each.edge) and (each.rows >= WORTH_CUTTING or each.cuts < _DOUBTFUL_CUTS)
+        if not _is_whole(each.probe, each.edge) and (each.rows >= WORTH_A_PART or each.cuts < _DOUBTFUL_CUTS)
     ]
     heaviest = nlargest(at_once // 2, unseen, key=lambda each: each.rows)
     # An estimate may be wrong by any factor: who was cut least is looked at too.
@@ -149,9 +139,8 @@ def _cuts(each: _Range, most: int) -> list[str]:
 
 
 def _most_probes(ranges: Sequence[_Range]) -> float:
-    return min(
-        _MANY_PROBES, _FEW_PROBES + _PROBES_A_PAGE * sum(each.probe.count for each in ranges) / PAGE_ROWS
-    )
+    pages = sum(each.rows for each in ranges) / PAGE_ROWS
+    return min(_MANY_PROBES, _FEW_PROBES + pages / _PAGES_A_PROBE)
 
 
 def _pieces(each: _Range, cuts: Sequence[str], answers: dict[str, Probe]) -> Iterator[_Range]:
@@ -177,7 +166,7 @@ def _range(
 
 def _joined(ranges: Sequence[_Range], wanted: int) -> list[KeyRange]:
     """Return at most `wanted` ranges, of neighbours that hold little together."""
-    most = float(WORTH_CUTTING)
+    most = float(WORTH_A_PART)
     while len(joined := list(_neighbours(ranges, most))) > wanted:
         most *= 1.25
     return joined

@@ -55,12 +55,12 @@ class S3Lister:
         # Without a version beside it a key marker stands behind all versions of its key.
         return {"StartAfter": after} if self._request == CURRENT else {"KeyMarker": after}
 
-    def page(self, cursor: Cursor, until: str | None) -> Page:
+    def page(self, cursor: Cursor, until: str | None, most: int = PAGE_ROWS) -> Page:
         """Return one page; the texts of keys stay encoded where the server encodes them."""
         asked: dict[str, Any] = {
             "Bucket": self._bucket,
             "Prefix": self._prefix,
-            "MaxKeys": PAGE_ROWS,
+            "MaxKeys": most,
             "EncodingType": "url",
             **cursor,
         }

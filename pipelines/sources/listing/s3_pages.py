@@ -33,7 +33,7 @@ _ABOUT = (b"IsTruncated", b"EncodingType", b"NextContinuationToken", b"NextKeyMa
 _ELEMENTS = re.compile(b"<(%s)>([^<]*)" % b"|".join([*_ROWS, *_FIELDS, *_ABOUT]))
 _ENTITY = re.compile(r"&(?:#(\d+)|#[xX]([0-9a-fA-F]+)|(\w+));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-_LATE = 0.9
+_LATE = 0.75
 
 _Row = dict[bytes, bytes]
 

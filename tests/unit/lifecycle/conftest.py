@@ -70,6 +70,9 @@ class Lab:
     as_of: date = AS_OF
     saves: list[Save] = field(default_factory=list)
     failed_gates: list[tuple[str, str, str]] = field(default_factory=list)
+    """Blocking checks: id, scope, reason."""
+    exclusions: list[tuple[str, str, str]] = field(default_factory=list)
+    """Checks that failed for one bucket, which is left out while all else was published."""
     url: str = ""
     put: Callable[[StoredObject], None] = lambda _item: None
 
@@ -126,7 +129,9 @@ class Lab:
         warehouse = self.home / "lake" / snapshot.warehouse
         warehouse.parent.mkdir(parents=True)
         with closing(duckdb.connect(str(warehouse))) as connection:
-            write_marts(connection, self.saves, self.failed_gates)
+            write_marts(connection, self.saves)
+            write_results(connection, self.failed_gates, "block")
+            write_results(connection, self.exclusions, "warn")
         (warehouse.parent / "snapshot.json").write_text(json.dumps(snapshot.to_json()))
         (self.home / "lake" / POINTER).write_text(json.dumps(snapshot.to_json()))
         return snapshot
@@ -182,9 +187,7 @@ class Lab:
         return found
 
 
-def write_marts(
-    connection: duckdb.DuckDBPyConnection, saves: list[Save], failed_gates: list[tuple[str, str, str]]
-) -> None:
+def write_marts(connection: duckdb.DuckDBPyConnection, saves: list[Save]) -> None:
     """Write the tables of a snapshot that the lifecycle reads."""
     connection.execute(_TABLES)
     for made in saves:
@@ -226,9 +229,16 @@ def write_marts(
                     item.key.endswith(MARKERS),
                 ],
             )
-    for check_id, scope, reason in failed_gates:
+
+
+def write_results(
+    connection: duckdb.DuckDBPyConnection, failed: list[tuple[str, str, str]], level: str
+) -> None:
+    """Write results of checks that failed: id, scope, reason."""
+    for check_id, scope, reason in failed:
         connection.execute(
-            "insert into marts.quality_results values (?, 'block', false, ?, ?)", [check_id, scope, reason]
+            "insert into marts.quality_results values (?, ?, false, '72 h', 'at most 48h', ?, ?, ?)",
+            [check_id, level, reason, scope, level == "warn"],
         )
 
 
@@ -251,7 +261,8 @@ _TABLES = """
         usage_date date, bucket varchar, meter_group varchar, is_residual boolean, size_bytes bigint
     );
     create table marts.quality_results (
-        check_id varchar, level varchar, passed boolean, scope varchar, reason varchar
+        check_id varchar, level varchar, passed boolean, observed varchar, expected varchar, reason varchar,
+        scope varchar, excludes boolean
     );
     create table reference.prices (
         provider varchar, storage_class varchar, meter varchar, usd decimal(38, 12), from_gb bigint,

@@ -117,6 +117,19 @@ def test_a_failed_gate_speaks_for_its_bucket_or_for_all(lab: Lab) -> None:
     assert found == {"fresh": "acme-training", "closes": "", "whole": ""}
 
 
+def test_a_bucket_that_is_left_out_speaks_for_itself_and_a_warning_for_nobody(lab: Lab) -> None:
+    lab.save(100, 60)
+    lab.exclusions += [("fresh", "acme-training", "old"), ("bytes", "acme-logs", "off")]
+    warned = "insert into marts.quality_results values ('owners', 'warn', false, '', '', '', '', false)"
+    with snapshot_of(lab, warned) as read:
+        found = {gate.check_id: (gate.bucket, gate.reason) for gate in read().failed_gates}
+    assert found == {
+        "fresh": ("acme-training", "72 h, expected at most 48h. old"),
+        # No checkpoint lies in it, and yet it is one bucket and not all of them.
+        "bytes": ("acme-logs", "72 h, expected at most 48h. off"),
+    }
+
+
 def test_a_snapshot_without_a_needed_table_says_what_to_do(lab: Lab) -> None:
     lab.save(100, 60)
     with (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -476,6 +477,34 @@ def test_rule_14_nothing_is_planned_on_facts_that_failed_a_gate(lab: Lab) -> Non
     lab.failed_gates.append(("inventory-fresh", "acme-training", "it is 9 days old"))
     plan = lab.approved()
     assert {line.bucket for line in steps.show(lab.run(), plan).changes} == {"acme-datasets"}
+
+
+def test_rule_14_a_bucket_whose_inventory_failed_is_kept_whole_while_others_go_on(lab: Lab) -> None:
+    lab.fill()
+    lab.save(100, 400, run="runs/other", bucket="acme-datasets")
+    lab.save(900, 10, run="runs/other", bucket="acme-datasets")
+    lab.exclusions.append(("inventory_is_fresh", "acme-training", "its listing is old"))
+    plan = steps.show(lab.run(), lab.approved())
+    assert {line.bucket for line in plan.changes} == {"acme-datasets"}
+    kept = [line for line in plan.lines if line.bucket == "acme-training"]
+    assert kept
+    assert {line.rule for line in kept} == {"gate"}
+    assert "inventory_is_fresh: 72 h, expected at most 48h. its listing is old" in kept[0].reason
+    assert "nothing is planned in s3://acme-training: the check inventory_is_fresh failed" in plan.warnings
+
+
+def test_rule_14_a_plan_is_refused_when_its_bucket_is_left_out_by_then(lab: Lab) -> None:
+    lab.fill()
+    plan = lab.approved()
+    (published,) = (lab.home / "lake").glob("published/*/warehouse.duckdb")
+    with closing(duckdb.connect(str(published))) as connection:
+        connection.execute(
+            "insert into marts.quality_results values "
+            "('inventory_is_fresh', 'warn', false, '72 h', 'at most 48h', 'old', 'acme-training', true)"
+        )
+    with pytest.raises(PlanRefused, match="inventory_is_fresh"):
+        steps.apply(lab.run(), plan)
+    assert not changes(lab)
 
 
 def test_rule_14_a_failed_gate_that_names_no_bucket_stops_everything(lab: Lab) -> None:

@@ -13,8 +13,10 @@ import pytest
 from lifecycle import steps
 from lifecycle.errors import PlanRefused
 from lifecycle.providers import ObjectState
+from pipelines import retention
 from pipelines.domain.configuration import Source
 from pipelines.errors import NotFound, Terminal
+from pipelines.stores import LocalStore
 
 if TYPE_CHECKING:
     from tests.unit.lifecycle.conftest import Lab
@@ -43,6 +45,16 @@ def test_a_plan_is_made_approved_applied_and_verified(lab: Lab) -> None:
     assert set(saves["latest"].keys) < set(found)
     assert steps.verify(lab.run(), made.id).is_clean
     assert not [key for key in found if key.startswith(".moraine-canary/")]
+
+
+def test_the_lake_is_told_of_a_plan_that_is_kept_elsewhere(lab: Lab, tmp_path: Path) -> None:
+    lab.fill()
+    snapshot = lab.publish()
+    made = steps.plan(lab.run(), lab.policy(), tmp_path / "plans of the team")
+
+    (known,) = retention.unfinished_plans(LocalStore(lab.home / "lake"), lab.now)
+
+    assert known == retention.Plan(made.id, snapshot.snapshot_id, made.expires_at)
 
 
 def test_a_plan_directory_holds_what_the_contract_says(lab: Lab) -> None:

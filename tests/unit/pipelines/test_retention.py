@@ -151,6 +151,9 @@ def test_a_killed_removal_leaves_no_half_snapshot_that_looks_whole(
 
     oldest = next(one for one in snapshots.find(lake) if one.snapshot_id == nights[0].snapshot_id)
     assert (oldest.snapshot is None) is (dies_at > 0)
+    mark = lake.root / "published" / oldest.snapshot_id / "snapshot.json"
+    # Readers who come by its id find out at once.
+    assert mark.exists() is (dies_at == 0)
     assert oldest.snapshot_id in retention.prune(lake, TWO_DAYS, NOW + timedelta(days=400))
     assert left(lake)[-1] == "2026-11-20"
 

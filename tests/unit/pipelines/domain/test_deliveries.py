@@ -167,3 +167,8 @@ def test_a_damaged_delivery_is_history_once_a_newer_one_of_its_scope_is_whole(
         fix="Copy it again.",
     )
     assert is_replaced(damaged, [other]) is replaces
+
+
+def test_a_bill_that_came_late_is_in_the_history_of_the_night_that_uses_it() -> None:
+    late = landed("2026-11-25")
+    assert in_force([late], AS_OF) == in_history([late], AS_OF) == [late]

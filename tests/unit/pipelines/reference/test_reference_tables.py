@@ -4,6 +4,7 @@ import duckdb
 import pytest
 
 from pipelines.reference import ReferenceTable, reference_tables
+from pipelines.reference.column_meanings import column_meaning
 
 TABLES = {table.name: table for table in reference_tables()}
 
@@ -45,3 +46,9 @@ def test_patterns_are_read_by_the_engine(table: str) -> None:
         for row in TABLES[table].rows:
             for place in places:
                 connection.execute("select regexp_matches('', ?)", [row[place]]).fetchall()
+
+
+@pytest.mark.parametrize("table", [pytest.param(table, id=name) for name, table in TABLES.items()])
+def test_every_column_has_a_meaning(table: ReferenceTable) -> None:
+    silent = [name for name in table.column_names if not column_meaning(table.name, name)]
+    assert silent == []

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,7 +19,7 @@ from pipelines.demo.datasets import BUCKET as VERSIONED
 from pipelines.demo.objects import StoredObject, declare
 from pipelines.demo.training import BUCKET as CURRENT
 from pipelines.domain.configuration import Endpoint, Source
-from pipelines.domain.deliveries import Delivery
+from pipelines.domain.deliveries import Delivery, Part
 from pipelines.domain.raw_tables import RAW_TABLES
 from pipelines.errors import MoraineError, Terminal, Transient
 from pipelines.sources.listing.s3_pages import parse_s3_page, plain_text
@@ -82,8 +83,7 @@ def converted(tmp_path: Path) -> Callable[[sources.Place, Delivery], Rows]:
 
     def convert(place: sources.Place, delivery: Delivery) -> Rows:
         def one(index: int) -> Rows:
-            into = tmp_path / f"part-{index}"
-            into.mkdir()
+            into = Path(mkdtemp(dir=tmp_path))
             made = sources.convert(place, delivery, index, into)
             [file] = made.files
             table = pq.read_table(file)
@@ -231,6 +231,20 @@ def test_versions_and_delete_markers_of_a_key_stay_together(
     assert marker["size_bytes"] is marker["etag"] is marker["storage_class"] is None
     version = next(row for row in rows if row["version_id"] == "v0000")
     assert (version["is_delete_marker"], version["is_latest"], version["size_bytes"]) == (False, False, 7)
+
+
+def test_a_range_that_ends_with_a_key_has_all_versions_of_it(
+    opened: Opened, converted: Callable[..., Rows]
+) -> None:
+    rows_of = [ListedVersion("busy", f"v{at:04d}") for at in range(2_500)]
+    with ListingServer([*rows_of, ListedVersion("calm", "v")], versioning="Enabled") as server:
+        place = opened(server.url)
+        [delivery, _] = sources.find(place, NOW).deliveries
+        ranges = (Part("", until="busy"), Part("busy"))
+        before, after = (converted(place, replace(delivery, parts=(part,))) for part in ranges)
+    assert {row["version_id"] for row in before} == {row.version_id for row in rows_of}
+    assert len(before) == 2_500
+    assert [row["object_key"] for row in after] == ["calm"]
 
 
 def test_what_was_written_before_versioning_has_no_version_id(
@@ -431,6 +445,18 @@ def test_a_bucket_of_cloud_storage_is_listed_with_every_generation(
     [old] = [row for row in rows if row["deleted_at"] is not None]
     assert (old["object_key"], old["directory"], old["leaf"]) == ("run/0007", "run/", "0007")
     assert (old["bucket"], old["storage_class"], old["snapshot_at"]) == ("scratch", "STANDARD", NOW)
+
+
+def test_a_range_of_cloud_storage_that_begins_after_a_key_lacks_it(
+    gcs: GcsServer, opened: Opened, converted: Callable[..., Rows]
+) -> None:
+    gcs.add_bucket("scratch")
+    for name in ("a", "b", "c"):
+        gcs.put("scratch", name, b"x")
+    place = opened(gcs.url, "gs://scratch")
+    [delivery] = sources.find(place, NOW).deliveries
+    rows = converted(place, replace(delivery, parts=(Part("", until="b"), Part("b"))))
+    assert [row["object_key"] for row in rows] == ["a", "b", "c"]
 
 
 def test_what_was_deleted_and_can_be_restored_is_listed_too(

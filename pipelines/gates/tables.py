@@ -1,0 +1,199 @@
+"""Do the published tables keep their form? Keys, values that are never missing, and columns."""
+
+from collections.abc import Mapping, Sequence
+
+from pipelines.domain.configuration import Gates
+from pipelines.gates.check import SOME, ZERO, Check, Need, count_of
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "costs_daily": (
+        "usage_date",
+        "provider",
+        "billing_account_id",
+        "sub_account_id",
+        "service_code",
+        "service_name",
+        "meter",
+        "operation",
+        "charge_category",
+        "layer",
+        "region_id",
+        "resource_id",
+        "team",
+        "usage_unit",
+        "currency",
+    ),
+    "prefix_costs": ("usage_date", "provider", "bucket", "prefix", "storage_class", "meter_group", "team"),
+    "storage_daily": ("usage_date", "provider", "bucket", "storage_class", "meter"),
+    "egress_daily": ("usage_date", "provider", "path", "from_region", "to_region", "resource_id", "team"),
+    "bill_restatements": ("source", "table_name", "delivery_id", "usage_date", "currency"),
+    "checkpoints": ("checkpoint_id",),
+    "checkpoint_objects": ("provider", "bucket", "object_key"),
+    "checkpoint_waste": ("bucket", "run", "framework"),
+    "hidden_bytes": ("provider", "bucket", "kind"),
+    "ingested_deliveries": ("source", "table_name", "delivery_id"),
+}
+"""What each row of a table is called by."""
+
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "costs_daily": ("usage_quantity", "billed_cost", "effective_cost", "list_cost"),
+    "prefix_costs": ("object_count", "size_bytes", "effective_cost", "is_residual"),
+    "storage_daily": ("gb_month", "effective_cost"),
+    "egress_daily": ("effective_cost",),
+    "bill_restatements": (
+        "scope",
+        "previous_billed_cost",
+        "billed_cost",
+        "change",
+        "was_closed",
+        "delivered_at",
+    ),
+    "checkpoints": (
+        "checkpoint_uri",
+        "provider",
+        "bucket",
+        "run",
+        "framework",
+        "state",
+        "kind",
+        "best_from",
+        "is_latest",
+        "is_protected",
+        "protected_because",
+        "object_count",
+        "size_bytes",
+        "weights_bytes",
+        "optimizer_bytes",
+        "first_modified_at",
+        "last_modified_at",
+        "team",
+    ),
+    "checkpoint_objects": (
+        "checkpoint_id",
+        "framework",
+        "run",
+        "role",
+        "size_bytes",
+        "is_latest_version",
+        "last_modified_at",
+    ),
+    "checkpoint_waste": ("checkpoint_count", "complete_count", "size_bytes", "stale_bytes", "reason", "team"),
+    "hidden_bytes": ("object_count", "size_bytes", "how_to_fix"),
+    "ingested_deliveries": ("delivered_at", "row_count", "byte_count", "checksum", "status", "reason"),
+}
+"""Columns besides the key that always have a value. Left out are those that may not be known: a step that no
+name tells, the class of an inventory that does not list it, a cost without a rate."""
+
+_NEEDS: Mapping[str, Need] = {
+    "costs_daily": "bill",
+    "prefix_costs": "bill",
+    "storage_daily": "bill",
+    "egress_daily": "bill",
+    "bill_restatements": "bill",
+    "checkpoints": "inventory",
+    "checkpoint_objects": "inventory",
+    "checkpoint_waste": "inventory",
+    "hidden_bytes": "inventory",
+}
+
+_COLUMNS_LOST = """
+with
+then_columns as (
+    select table_name, column_name, data_type
+    from duckdb_columns()
+    where database_name = 'previous' and schema_name = 'marts'
+),
+now_columns as (
+    select table_name, column_name, data_type
+    from duckdb_columns()
+    where database_name = current_database() and schema_name = 'marts'
+)
+select
+    '' as scope,
+    'marts.' || then_columns.table_name as table_name,
+    then_columns.column_name,
+    then_columns.data_type as was,
+    coalesce(now_columns.data_type, 'not there') as is_now
+from then_columns
+left outer join now_columns
+    on
+        then_columns.table_name = now_columns.table_name
+        and then_columns.column_name = now_columns.column_name
+where
+    then_columns.data_type is distinct from now_columns.data_type
+    -- This very check is still to write it.
+    and then_columns.table_name <> 'quality_results'
+order by all
+"""
+
+
+def tables(limits: Gates) -> Sequence[Check]:
+    """Return the checks that every published table has."""
+    return (
+        *(_unique(table) for table in KEYS),
+        *(_never_null(table) for table in KEYS),
+        Check(
+            "ingested_deliveries_is_not_empty",
+            "marts.ingested_deliveries",
+            "block",
+            "select '' as scope, count(*) as measured, null as example from marts.ingested_deliveries",
+            SOME,
+            "at least 1 row",
+            "Facts come from deliveries; without one there are none.",
+            "select '' as scope, source, kind from reference.sources order by all",
+        ),
+        Check(
+            "columns_are_stable",
+            "marts",
+            "warn" if limits.allow_schema_change else "block",
+            count_of(_COLUMNS_LOST, ("table_name", "column_name")),
+            ZERO,
+            "0 columns of the last snapshot lost or of another type",
+            "People's queries name columns: one that goes breaks them, one that changes its type may change "
+            "their sums. New ones are fine. Where it is meant, tell the readers, then set "
+            "gates.allow_schema_change for a night.",
+            _COLUMNS_LOST,
+            needs="previous",
+        ),
+    )
+
+
+def _unique(table: str) -> Check:
+    key = ", ".join(KEYS[table])
+    repeated = (
+        f"select '' as scope, {key}, count(*) as times from marts.{table} "
+        f"group by all having count(*) > 1 order by times desc, {key}"
+    )
+    return Check(
+        f"{table}_keys_are_unique",
+        f"marts.{table}",
+        "block",
+        count_of(repeated, KEYS[table]),
+        ZERO,
+        "0 repeated keys",
+        "A row that stands twice counts its dollars twice.",
+        repeated,
+        _NEEDS.get(table),
+    )
+
+
+def _never_null(table: str) -> Check:
+    promised = (*KEYS[table], *REQUIRED[table])
+    # Of a column whose statistics know of no null, DuckDB counts the values without reading them.
+    counts = ", ".join(f"count(*) - count({column}) as {column}" for column in promised)
+    named = ", ".join(f"case when {column} > 0 then '{column}' end" for column in promised)
+    is_null = " or ".join(f"{column} is null" for column in promised)
+    shown = ", ".join(f"case when {column} is null then '{column}' end" for column in promised)
+    return Check(
+        f"{table}_has_its_values",
+        f"marts.{table}",
+        "block",
+        f"select '' as scope, {' + '.join(promised)} as measured, concat_ws(', ', {named}) as example "
+        f"from (select {counts} from marts.{table})",
+        ZERO,
+        "0 values missing",
+        "A key or amount that is missing leaves its row out of joins and sums, without a word.",
+        f"select '' as scope, concat_ws(', ', {shown}) as missing, {', '.join(KEYS[table])} "
+        f"from marts.{table} where {is_null} order by all",
+        _NEEDS.get(table),
+    )
