@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipelines import sources
+from pipelines import notify, sources
+from pipelines.domain.configuration import Recipient
 from pipelines.errors import MoraineError
 from pipelines.published import current
 from pipelines.steps import Run, open_source
@@ -29,7 +30,7 @@ def examine(run: Run) -> list[Finding]:
         findings += [
             _source(run, source.name, Path(scratch)) for source in run.settings.configuration.sources
         ]
-    return findings
+    return findings + [_recipient(run, recipient) for recipient in run.settings.configuration.notify]
 
 
 def _lake(run: Run) -> Finding:
@@ -54,3 +55,12 @@ def _source(run: Run, name: str, scratch: Path) -> Finding:
     return Finding(
         what, newest is not None, said, "" if newest else "Wait for the first delivery (up to 48 hours)."
     )
+
+
+def _recipient(run: Run, recipient: Recipient) -> Finding:
+    what = f"notify {recipient.name}"
+    try:
+        notify.open_notifier(recipient, run.settings.secrets)
+    except MoraineError as error:
+        return Finding(what, False, error.what, error.fix)
+    return Finding(what, works=True, found="set up; nothing was sent")

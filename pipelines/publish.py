@@ -98,6 +98,11 @@ def publish(
     return snapshot
 
 
+def blocking(results: Sequence[CheckResult]) -> list[CheckResult]:
+    """Return the results that keep a build from being published."""
+    return [result for result in results if not result.passed and result.level == "block"]
+
+
 @dataclass(frozen=True, slots=True)
 class Rollback:
     """Which snapshot is current, and which one was."""
@@ -127,7 +132,7 @@ def roll_back(lake: Store, name: str) -> Rollback:
 def _refuse_failures(results: Sequence[CheckResult], where: str) -> None:
     if not results:
         raise Refused("nothing was checked", where=where, fix="Run 'moraine check' first.")
-    failed = [result for result in results if not result.passed and result.level == "block"]
+    failed = blocking(results)
     if failed:
         raise Refused(
             f"not published: {len(failed)} of {len(results)} checks failed; "

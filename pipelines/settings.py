@@ -1,6 +1,7 @@
 """Settings of a run, read once from `moraine.yaml`. The only module that opens that file for the pipeline."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,8 @@ class Settings:
     base: Path
     registry_token: str | None = field(default=None, repr=False)
     """MLflow's token, from MLFLOW_TRACKING_TOKEN as its own clients take it; never printed."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    """What `notify` needs, by environment variable, as far as they are set; never printed."""
 
     @property
     def lake(self) -> Uri:
@@ -27,6 +30,11 @@ class Settings:
     def scratch(self) -> Path:
         """A directory of this machine for downloads and spilled data."""
         return self.base / self.configuration.engine.temp_directory
+
+    @property
+    def secret_values(self) -> tuple[str, ...]:
+        """What no message may show."""
+        return tuple(filter(None, (*self.secrets.values(), self.registry_token)))
 
     def source(self, name: str) -> Source:
         """Return the source called `name`.
@@ -65,4 +73,14 @@ def load(path: Path) -> Settings:
             fix="Make it a readable UTF-8 file.",
         ) from None
     configuration = parse_configuration(text, origin=str(path))
-    return Settings(configuration, path.absolute().parent, os.environ.get("MLFLOW_TRACKING_TOKEN"))
+    return Settings(
+        configuration,
+        path.absolute().parent,
+        registry_token=os.environ.get("MLFLOW_TRACKING_TOKEN"),
+        secrets=_secrets(configuration),
+    )
+
+
+def _secrets(configuration: Configuration) -> dict[str, str]:
+    names = [name for recipient in configuration.notify for name in recipient.variables]
+    return {name: os.environ[name] for name in names if os.environ.get(name)}

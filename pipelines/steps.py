@@ -19,13 +19,13 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from pipelines import gates, raw, retention, settings, snapshots, sources
+from pipelines import gates, notify, raw, retention, settings, snapshots, sources
 from pipelines import publish as publishing
 from pipelines import published as door
 from pipelines.domain.configuration import Engine
 from pipelines.domain.deliveries import BESIDES, Delivery, Landed, Rejected, in_force, in_history, is_replaced
 from pipelines.domain.snapshots import BuildMeta, CheckResult, Snapshot
-from pipelines.errors import Damaged, MoraineError, NotFound, Terminal
+from pipelines.errors import Damaged, MoraineError, NotFound, Refused, Terminal
 from pipelines.report import differences
 from pipelines.settings import Settings
 from pipelines.stores import LocalStore, Store, open_store
@@ -252,6 +252,7 @@ def check(run: Run, data_docs: Path | None = None) -> list[CheckResult]:
             path,
             run.settings.configuration.gates,
             run.as_of,
+            engine=_engine(run, scratch),
             previous=_published_before(run, scratch),
             data_docs=data_docs,
         )
@@ -262,7 +263,8 @@ def check(run: Run, data_docs: Path | None = None) -> list[CheckResult]:
 def publish(run: Run) -> Snapshot:
     """Make the day's warehouse a snapshot, and the current one unless that is about a newer day.
 
-    Snapshots that are past their time are removed afterwards; when that fails, they stay.
+    Snapshots that are past their time are removed afterwards; when that fails, they stay. Whom `notify` names
+    is told when a check refuses it, or when it is current and a delivery is in quarantine.
 
     Raises:
         Refused: a blocking check failed or nothing was checked; the previous snapshot stays in force. Or
@@ -272,18 +274,23 @@ def publish(run: Run) -> Snapshot:
         path = _built(run, scratch)
         results = gates.read_results(path)
         meta = BuildMeta.from_json(json.loads(run.lake.read(_build_key(run, "build.json"))))
-        snapshot = publishing.publish(
-            run.lake,
-            warehouse=path,
-            results=results,
-            meta=meta,
-            published_at=run.now,
-            still_alone=held.check,
-        )
+        try:
+            snapshot = publishing.publish(
+                run.lake,
+                warehouse=path,
+                results=results,
+                meta=meta,
+                published_at=run.now,
+                still_alone=held.check,
+            )
+        except Refused:
+            _tell(run, partial(_refusal, run, meta, publishing.blocking(results)))
+            raise
         try:
             _prune(run, held)
         except MoraineError as error:
             _log.warning("old snapshots stay: %s", error)
+        _tell(run, partial(_news_of_quarantine, run, snapshot))
     return snapshot
 
 
@@ -382,6 +389,36 @@ def warehouse_path(run: Run) -> Path:
 def _prune(run: Run, held: Hold) -> tuple[str, ...]:
     rules = run.settings.configuration.snapshots
     return retention.prune(run.lake, rules, run.now, still_alone=held.check)
+
+
+def _tell(run: Run, compose: Callable[[], notify.Message | None]) -> None:
+    """Tell people, if there is news for them; what goes wrong on the way changes nothing else."""
+    recipients = run.settings.configuration.notify
+    if not recipients:
+        return
+    try:
+        message = compose()
+    except MoraineError as error:
+        _log.warning("nobody was told: %s", error)
+        return
+    if message:
+        notify.tell(run.lake, run.as_of, message, recipients, run.settings.secrets)
+
+
+def _refusal(run: Run, meta: BuildMeta, failed: list[CheckResult]) -> notify.Message | None:
+    if not failed:
+        # It was refused because somebody else is at work.
+        return None
+    in_force, damaged = snapshots.pointed_at(run.lake), quarantined(run)
+    return notify.refusal(meta, failed, in_force, damaged, run.now, run.settings.secret_values)
+
+
+def _news_of_quarantine(run: Run, snapshot: Snapshot) -> notify.Message | None:
+    # Forty nights that are made up for have one and the same quarantine.
+    if snapshots.pointed_at(run.lake) != snapshot:
+        return None
+    damaged = quarantined(run)
+    return notify.quarantine(snapshot, damaged, run.now, run.settings.secret_values) if damaged else None
 
 
 def _report(run: Run, source: str, found: sources.Found) -> IngestReport:
@@ -485,8 +522,8 @@ def _configured(run: Run, landed: list[Landed]) -> tuple[ConfiguredSource, ...]:
 
 def _build_id(run: Run, current: list[Landed], damaged: list[Rejected]) -> str:
     """Same deliveries, same settings, same code: same build, so that a night run twice publishes once."""
-    # How long snapshots are kept changes none of them.
-    settings = run.settings.configuration.model_dump_json(exclude={"snapshots"})
+    # How long snapshots are kept, and who is told, changes none of them.
+    settings = run.settings.configuration.model_dump_json(exclude={"snapshots", "notify"})
     parts = [run.as_of.isoformat(), _code_version(), settings]
     parts += [f"{entry.table}/{entry.source}/{entry.delivery_id}/{entry.checksum}" for entry in current]
     parts += [json.dumps(entry.to_json()) for entry in damaged]

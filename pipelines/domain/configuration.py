@@ -141,6 +141,92 @@ class Retention(_Frozen):
     """Keep the last snapshot of every month for good."""
 
 
+VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=128)]
+"""Name of an environment variable. Upper case only: a secret written instead of a name is refused."""
+MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$")]
+SMTP_OVER_TLS = 465
+"""The port on which a mail server speaks TLS from the first byte."""
+
+
+class LogRecipient(_Frozen):
+    """Writes to the log of whoever runs the night."""
+
+    kind: Literal["log"]
+    """`log`"""
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return "log"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables it needs."""
+        return ()
+
+
+class WebhookRecipient(_Frozen):
+    """A chat that takes Slack's form of incoming webhooks."""
+
+    kind: Literal["webhook"]
+    """`webhook`"""
+    url_from: VariableName
+    """The environment variable that holds the URL: whoever knows the URL can write there."""
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"webhook {self.url_from}"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables it needs."""
+        return (self.url_from,)
+
+
+class SmtpRecipient(_Frozen):
+    """People who read mail."""
+
+    kind: Literal["smtp"]
+    """`smtp`"""
+    host: str = Field(min_length=1, pattern=r"^[A-Za-z0-9.:-]+$")
+    """The mail server."""
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    """Its port; on 465 it speaks TLS from the first byte."""
+    starttls: bool = True
+    """Go on in TLS before anything is said."""
+    sender: MailAddress = Field(alias="from")
+    """Whom the mail is from."""
+    to: tuple[MailAddress, ...] = Field(min_length=1)
+    """Whom it is for."""
+    user_from: VariableName | None = None
+    """The environment variable that holds the user to log in as; without it nobody logs in."""
+    password_from: VariableName | None = None
+    """The environment variable that holds their password."""
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"smtp {self.host} to {', '.join(self.to)}"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables it needs."""
+        return tuple(name for name in (self.user_from, self.password_from) if name)
+
+    @model_validator(mode="after")
+    def _password_is_not_sent_in_clear(self) -> "SmtpRecipient":
+        if (self.user_from is None) != (self.password_from is None):
+            raise ValueError("name both variables, 'user_from' and 'password_from', or none")
+        if self.user_from and not self.starttls and self.port != SMTP_OVER_TLS:
+            raise ValueError("a password would be sent in clear: leave 'starttls' on, or use port 465")
+        return self
+
+
+Recipient = Annotated[LogRecipient | WebhookRecipient | SmtpRecipient, Field(discriminator="kind")]
+"""Somebody who is told when a night needs a person."""
+
+
 class Configuration(_Frozen):
     """The whole of `moraine.yaml`."""
 
@@ -158,6 +244,8 @@ class Configuration(_Frozen):
     """Tolerances of the checks."""
     snapshots: Retention = Retention()
     """How long published snapshots are kept."""
+    notify: tuple[Recipient, ...] = ()
+    """Who is told, once a night, when a check keeps it from being published or a delivery is damaged."""
     policies: str = "lifecycle/policies"
     """Directory of retention policies, one YAML each."""
 

@@ -4,10 +4,11 @@ Duplicate and unknown keys are refused: a typing error in a retention policy mus
 """
 
 import difflib
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -22,6 +23,7 @@ _PLAIN_WORDS = {
     "dict_type": "Input should be 'name: value' pairs",
     "model_type": "Input should be 'name: value' pairs",
     "model_attributes_type": "Input should be 'name: value' pairs",
+    "union_tag_not_found": "'kind' is missing",
 }
 """YAML's words for what pydantic tells in Python's."""
 
@@ -69,11 +71,11 @@ def _explain(error: ValidationError, document: object, model: type[BaseModel], o
     # A misspelt name is also a missing one: the spelling is what to mend.
     found = error.errors()
     first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
-    path = [part for part in first["loc"] if not _is_union_tag(part, first["loc"])]
+    path = list(_written(document, first["loc"], is_missing=first["type"] == "missing"))
     spelled = ".".join(str(part) for part in path) or "(file)"
     where = f"{origin}, line {_line_of(document, path)}, {spelled}"
     if first["type"] == "extra_forbidden":
-        known = _fields_at(model, path[:-1])
+        known = _fields_at(model, first["loc"][:-1])
         near = difflib.get_close_matches(str(path[-1]), known, n=1)
         fix = f"Did you mean {near[0]!r}?" if near else f"Known names here: {', '.join(sorted(known))}."
         return Terminal(f"unknown key {path[-1]!r}", where=where, fix=fix)
@@ -83,9 +85,27 @@ def _explain(error: ValidationError, document: object, model: type[BaseModel], o
     return Terminal(f"{spelled}: {message}", where=where, fix="Correct the value on that line.")
 
 
-def _is_union_tag(part: object, loc: Sequence[object]) -> bool:
-    # Pydantic names the branch of a union inside the path; people never wrote it.
-    return isinstance(part, str) and part.startswith(("function-", "tagged-", "literal[")) and len(loc) > 1
+def _written(document: object, loc: Sequence[int | str], *, is_missing: bool) -> Iterator[int | str]:
+    """Yield the path as people wrote it: pydantic names the branch of a union inside, which no file has."""
+    node = document
+    for depth, part in enumerate(loc, start=1):
+        is_last = depth == len(loc)
+        is_absent = isinstance(node, dict) and part not in node and not (is_missing and is_last)
+        if len(loc) > 1 and (is_absent or _is_branch(part)):
+            continue
+        yield part
+        node = _inside(node, part)
+
+
+def _inside(node: Any, part: int | str) -> object:  # noqa: ANN401  (ruamel's nodes are untyped)
+    try:
+        return node[part]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _is_branch(part: object) -> bool:
+    return isinstance(part, str) and part.startswith(("function-", "tagged-", "literal["))
 
 
 def _line_of(document: Any, path: Sequence[int | str]) -> int:  # noqa: ANN401  (ruamel's nodes are untyped)
@@ -99,27 +119,35 @@ def _line_of(document: Any, path: Sequence[int | str]) -> int:  # noqa: ANN401  
     return line
 
 
-def _fields_at(model: object, path: Sequence[int | str]) -> list[str]:
+def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    models = [model]
     for part in path:
-        if isinstance(part, int):
-            continue
-        field = (
-            model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        )
-        if field is None:
-            return []
-        model = _model_inside(field.annotation)
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+        if isinstance(part, str) and not _is_branch(part):
+            models = [*_models_below(models, part)] or [one for one in models if _is_kind(one, part)]
+    return [_spelled(name, field) for one in models for name, field in one.model_fields.items()]
 
 
-def _model_inside(annotation: object) -> type[BaseModel] | None:
+def _models_below(models: Sequence[type[BaseModel]], part: str) -> Iterator[type[BaseModel]]:
+    for model in models:
+        for name, field in model.model_fields.items():
+            if _spelled(name, field) == part:
+                yield from _models_inside(field.annotation)
+
+
+def _models_inside(annotation: object) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        inside = _model_inside(argument)
-        if inside is not None:
-            return inside
-    return None
+        yield annotation
+    else:
+        for argument in getattr(annotation, "__args__", ()):
+            yield from _models_inside(argument)
+
+
+def _is_kind(model: type[BaseModel], tag: str) -> bool:
+    return any(tag in get_args(field.annotation) for field in model.model_fields.values())
+
+
+def _spelled(name: str, field: FieldInfo) -> str:
+    return field.alias or name
 
 
 def _names(model: type[BaseModel]) -> str:

@@ -35,6 +35,8 @@ with {
 },
 scopes as (
     select '' as scope, max(usage_date) as last_date from used
+    -- That there are no costs at all is for another check to say.
+    having exists (select 1 from marts.costs_daily)
     union all
     select provider, last_date from last_days where is_daily
 )

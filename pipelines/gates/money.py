@@ -3,20 +3,23 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from pipelines.gates.check import SOME, ZERO, Bounds, Check, count_of
+from pipelines.gates.check import SOME, ZERO, Bounds, Check, Shared, count_of
 
 UNCLASSIFIED_AT_MOST = Decimal("0.01")
 UNALLOCATED_AT_MOST = Decimal("0.20")
 UNPRICED_AT_MOST = Decimal("0.01")
 MONTH = "usage_date > getvariable('as_of') - 30 and usage_date <= getvariable('as_of')"
 
+CHARGES = Shared(
+    "charges_by_day",
+    "select usage_date, sum(billed_cost) as billed, sum(effective_cost) as effective, count(*) as row_count "
+    "from intermediate.int_charges_unioned group by all",
+)
+"""What the bills say of each day: the only time that a check reads their lines."""
+
 _COMPARED_WITH_THE_MART = """
 with
-bill as (
-    select usage_date, sum(billed_cost) as billed, sum(effective_cost) as effective
-    from intermediate.int_charges_unioned
-    group by all
-),
+bill as (select * from charges_by_day),
 mart as (
     select usage_date, sum(billed_cost) as billed, sum(effective_cost) as effective
     from marts.costs_daily
@@ -43,11 +46,7 @@ said as (
     where deliveries.fault is null
     group by all
 ),
-charged as (
-    select usage_date, sum(billed_cost) as billed, count(*) as row_count
-    from intermediate.int_charges_unioned
-    group by all
-),
+charged as (select * from charges_by_day),
 compared as (
     select
         coalesce(said.usage_date, charged.usage_date) as usage_date,
@@ -65,7 +64,7 @@ _BILL_DIFFERENCE = f"""
 {_COMPARED_WITH_THE_MART}
 select
     '' as scope,
-    max(difference) as measured,
+    coalesce(max(difference), 0) as measured,
     'on ' || max_by(usage_date, difference) filter (where difference > 0) as example
 from compared
 """
@@ -191,6 +190,7 @@ def _sums() -> Sequence[Check]:
             _DAYS_THAT_DIFFER,
             needs="bill",
             unit="USD",
+            reads=CHARGES,
         ),
         Check(
             "bill_equals_its_rollup",
@@ -203,6 +203,7 @@ def _sums() -> Sequence[Check]:
             "later. A day with other rows or dollars was read from something else.",
             _DAYS_UNLIKE_LANDED,
             needs="bill",
+            reads=CHARGES,
         ),
         Check(
             "costs_daily_is_not_empty",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.domain.configuration import Gates
+from pipelines.domain.configuration import Engine, Gates
 from pipelines.domain.deliveries import BILLS, LISTINGS, LOADS
 from pipelines.domain.quoting import quote
 from pipelines.domain.snapshots import CheckResult
@@ -93,19 +93,22 @@ def run_gates(
     limits: Gates,
     as_of: date,
     *,
+    engine: Engine | None = None,
     previous: Path | None = None,
     data_docs: Path | None = None,
 ) -> list[CheckResult]:
     """Judge a built warehouse, keep the results in `marts.quality_results`, and return them.
 
-    `previous` is the DuckDB file of the last published snapshot; without it, what compares with it is
-    skipped. `data_docs` is a directory for Great Expectations' own pages.
+    `engine` says how much of the machine may be used. `previous` is the DuckDB file of the last published
+    snapshot; without it, what compares with it is skipped. `data_docs` is a directory for Great
+    Expectations' own pages.
 
     Raises:
         NotFound: nothing was built there.
         Terminal: the file cannot be read or written.
     """
     with closing(open_build(warehouse, read_only=False)) as connection:
+        _keep_to(connection, engine or Engine(temp_directory=f"{warehouse}.spill"))
         connection.execute(f"set variable as_of = date '{as_of.isoformat()}'")
         bench = _Bench(connection, _attach(connection, previous))
         outcomes = _judged(list(_measure_all(bench, checks(limits))), data_docs)
@@ -114,6 +117,12 @@ def run_gates(
     failed = [result.check_id for result in results if not result.passed]
     _log.info("checked %s: %d checks, failed: %s", warehouse, len(results), ", ".join(failed) or "none")
     return results
+
+
+def _keep_to(connection: duckdb.DuckDBPyConnection, engine: Engine) -> None:
+    connection.execute(f"set memory_limit = {quote(engine.memory_limit)}")
+    connection.execute(f"set threads = {engine.threads:d}")
+    connection.execute(f"set temp_directory = {quote(engine.temp_directory)}")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, previous: Path | None) -> str:

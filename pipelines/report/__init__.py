@@ -1,4 +1,4 @@
-"""Published facts for people: the screen, JSON and CSV, and everything known about one object."""
+"""Published facts for people: screen, page, workbook, JSON and CSV, and everything known about one object."""
 
 import io
 
@@ -8,15 +8,17 @@ from rich.console import Console
 from pipelines.errors import Terminal
 from pipelines.report.explanation import print_explanation
 from pipelines.report.formats import report_as_csv, report_as_json
+from pipelines.report.page import report_as_page
 from pipelines.report.tables import read_report
 from pipelines.report.terminal import render_report
 from pipelines.report.why import Explanation, explain
+from pipelines.report.workbook import report_as_workbook
 
-__all__ = ["Explanation", "explain", "print_explanation", "render", "render_report"]
+__all__ = ["Explanation", "explain", "print_explanation", "render", "render_report", "workbook"]
 
 
 def render(connection: duckdb.DuckDBPyConnection, form: str, *, width: int = 110, color: bool = False) -> str:
-    """Return what a snapshot says, as `text`, `json` or `csv`.
+    """Return what a snapshot says, as `text`, `html`, `json` or `csv`.
 
     Raises:
         Terminal: there is no such form.
@@ -29,8 +31,21 @@ def render(connection: duckdb.DuckDBPyConnection, form: str, *, width: int = 110
             )
             render_report(connection, console)
             return screen.getvalue()
+        case "html":
+            return report_as_page(read_report(connection))
         case "json":
             return report_as_json(read_report(connection))
         case "csv":
             return report_as_csv(read_report(connection))
-    raise Terminal(f"a report cannot be written as {form!r}", where="--format", fix="Use text, json or csv.")
+    raise Terminal(
+        f"a report cannot be written as {form!r}", where="--format", fix="Use text, html, json or csv."
+    )
+
+
+def workbook(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Return what a snapshot says as an `.xlsx` file.
+
+    Raises:
+        Terminal: a section has more rows than a sheet holds.
+    """
+    return report_as_workbook(read_report(connection))

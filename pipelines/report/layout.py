@@ -9,9 +9,13 @@ WIDE = 100
 """From this width on, short tables stand side by side."""
 
 
-def title(text: str) -> Text:
+class Title(Text):
+    """A heading."""
+
+
+def title(text: str) -> Title:
     """Return a heading with a line of air above it."""
-    return Text(f"\n{text}", style="bold")
+    return Title(f"\n{text}", style="bold")
 
 
 def quiet_table(*columns: str) -> Table:

@@ -30,7 +30,12 @@ Lines = Iterator[Text | Table]
 
 def render_report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
     """Print what the snapshot behind `connection` says."""
-    report = read_report(connection)
+    for line in report_lines(read_report(connection), console.width):
+        console.print(line, highlight=False)
+
+
+def report_lines(report: Report, width: int) -> Lines:
+    """Yield what the report says, for `width` characters: its title first, then lines, headings and tables."""
     for section in (
         _header,
         _quarantined,
@@ -42,8 +47,7 @@ def render_report(connection: duckdb.DuckDBPyConnection, console: Console) -> No
         _runs,
         _closing,
     ):
-        for line in section(report, console.width):
-            console.print(line, highlight=False)
+        yield from section(report, width)
 
 
 def _header(report: Report, _: int) -> Lines:

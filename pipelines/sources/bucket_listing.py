@@ -6,7 +6,7 @@ that can be listed again on its own, also on another machine. What is planned he
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -25,6 +25,7 @@ from pipelines.sources.listing import (
     PROBE_ROWS,
     VERSIONS,
     WITH_SOFT_DELETED,
+    WORTH_A_PART,
     Crew,
     KeyRange,
     Lister,
@@ -37,6 +38,10 @@ from pipelines.sources.listing import (
 from pipelines.sources.places import Found, Place
 from pipelines.sources.reading import convert_pages
 from pipelines.stores.s3 import explained
+
+AT_ONCE = 4
+"""Ranges that are best listed at a time: listers that are idle help with them. What a killed run had begun
+is listed again, so more is not better."""
 
 _TABLES = {"s3": "s3_inventory", "gs": "gcs_inventory"}
 _CREW = Crew()
@@ -122,8 +127,14 @@ def _has_versions(place: Place, bucket: str) -> bool:
 
 
 def _planned(lister: Lister) -> list[KeyRange]:
+    if lister.page(lister.start(""), None).probe.is_end:
+        return [KeyRange("", None)]
     with ThreadPoolExecutor(LISTERS) as pool:
-        return plan_ranges(lambda keys: list(pool.map(partial(_probe, lister), keys)), at_once=LISTERS)
+
+        def probe_all(keys: Sequence[str]) -> list[Probe]:
+            return list(pool.map(partial(_probe, lister), keys))
+
+        return plan_ranges(probe_all, at_once=LISTERS, worth_a_part=WORTH_A_PART)
 
 
 def _probe(lister: Lister, after: str) -> Probe:

@@ -22,8 +22,8 @@ from rich.table import Table
 from tests.bench.floors import FLOORS
 from tests.bench.inventories import MOST_PART_ROWS, write_inventory
 
-ALL = ("scan_keys", "copy_parquet", "land_parquet", "copy_csv", "convert_csv", "land_csv", "build")
-AGAINST = {"land_parquet": "copy_parquet", "land_csv": "copy_csv", "build": "scan_keys"}
+ALL = ("scan_keys", "copy_parquet", "land_parquet", "copy_csv", "convert_csv", "land_csv", "build", "gates")
+AGAINST = {"land_parquet": "copy_parquet", "land_csv": "copy_csv", "build": "scan_keys", "gates": "build"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--part-rows", type=int, default=MOST_PART_ROWS, help="of one data file, at most")
-    parser.add_argument("--cases", nargs="+", choices=ALL, default=ALL, help="`build` needs `land_parquet`")
+    parser.add_argument(
+        "--cases",
+        nargs="+",
+        choices=ALL,
+        default=ALL,
+        help="`build` needs `land_parquet`, `gates` needs `build`",
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="moraine-bench-") as directory:
         work = Path(directory)

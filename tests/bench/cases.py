@@ -1,5 +1,6 @@
 """One measured piece of work each; run in a process of its own by `python -m tests.bench`."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
@@ -9,8 +10,9 @@ from pathlib import Path
 import duckdb
 
 from pipelines import raw, sources
-from pipelines.domain.configuration import Engine, Source, Teams
+from pipelines.domain.configuration import Engine, Gates, Source, Teams
 from pipelines.domain.deliveries import in_force
+from pipelines.gates import run_gates
 from pipelines.stores import LocalStore
 from pipelines.warehouse.build import build_warehouse
 from pipelines.warehouse.inputs import Inputs
@@ -37,16 +39,31 @@ def build(work: Path) -> object:
     for entry in ledger:
         for table, key in entry.rollups:
             files.setdefault(table, []).append(lake.root / key)
-    engine = Engine(memory_limit="2GB", threads=THREADS, temp_directory=str(work / "tmp"))
     path = work / "warehouse.duckdb"
-    build_warehouse(path, inputs=Inputs(files, ledger, teams=Teams()), as_of=AS_OF, engine=engine)
+    build_warehouse(path, inputs=Inputs(files, ledger, teams=Teams()), as_of=AS_OF, engine=_engine(work))
     with duckdb.connect(str(path), read_only=True) as connection:
         return connection.execute(
             "select count(*), sum(object_count)::bigint from marts.checkpoints"
         ).fetchone()
 
 
-CASES: dict[str, Callable[[Path], object]] = {case.__name__: case for case in (land_parquet, land_csv, build)}
+def gates(work: Path) -> object:
+    """Check what was built, compared with itself as the last snapshot; Great Expectations is imported."""
+    path, published = work / "warehouse.duckdb", work / "published.duckdb"
+    if not published.exists():
+        shutil.copy(path, published)
+    results = run_gates(path, Gates(), AS_OF, engine=_engine(work), previous=published)
+    failed = [result.check_id for result in results if not result.passed]
+    return len(results), failed
+
+
+CASES: dict[str, Callable[[Path], object]] = {
+    case.__name__: case for case in (land_parquet, land_csv, build, gates)
+}
+
+
+def _engine(work: Path) -> Engine:
+    return Engine(memory_limit="2GB", threads=THREADS, temp_directory=str(work / "tmp"))
 
 
 def _land(work: Path, name: str) -> object:

@@ -5,6 +5,7 @@ reach, so the ranges that seem to hold most are cut again and again, in what the
 right wherever it falls, for ranges meet exactly; a poor estimate costs balance only.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,17 +14,17 @@ from itertools import pairwise
 
 from pipelines.sources.listing.protocol import PAGE_ROWS, Probe
 
-RANGES = 64
-"""Several for each lister: one that turns out long does not keep the others waiting."""
+RANGES = 32
+"""What a listing that was broken off has to do again is one of so many parts, or the few under way."""
 WORTH_A_PART = 50_000
 """Every part is read and written on its own; fewer rows are not worth it, and are listed soon enough."""
 
 _ROUNDS = 16
 # Looking must not take much longer than listing would.
-_FEW_PROBES = 16
+_FEW_PROBES = 96
 _PAGES_A_PROBE = 8
-_MANY_PROBES = 4 * RANGES
-_PIECES = 3
+_MANY_PROBES = 256
+_PIECES = 6
 """Pieces for each range: small neighbours become one range in the end."""
 _DOUBTFUL_CUTS = 6
 """A range that seems small is looked into so often: there may be a full prefix in what nobody has seen."""
@@ -33,6 +34,7 @@ _NOWHERE = -1
 
 # Keys rarely hold other marks; where letters or digits begin or end is where keys begin or end.
 _CLASSES = ((0x30, 0x3A), (0x41, 0x5B), (0x61, 0x7B))
+_NUMBER = re.compile("[0-9A-Za-z]*[0-9][0-9A-Za-z]*")
 _BORDERS = (0x30, 0x3A, 0x41, 0x5B, 0x61, 0x7B, 0x80)
 _OTHER_ASCII = (0x00, 0x80)
 _SURROGATES = range(0xD800, 0xE000)
@@ -67,16 +69,18 @@ class _Range:
     """How often it was looked into."""
 
 
-def plan_ranges(probe_all: ProbeAll, *, at_once: int, wanted: int = RANGES) -> list[KeyRange]:
+def plan_ranges(
+    probe_all: ProbeAll, *, at_once: int, wanted: int = RANGES, worth_a_part: int = WORTH_A_PART
+) -> list[KeyRange]:
     """Return ranges that cover every key there is or may come, each once, in order; at least one.
 
-    `at_once` probes are asked for together.
+    `at_once` probes are asked for together; small neighbours are one range.
     """
     [probe] = probe_all([""])
     ranges = [_range("", None, probe, None, _NOWHERE, 0)]
     probes = 1
     for _ in range(_ROUNDS):
-        chosen = _to_cut(ranges, at_once)
+        chosen = _to_cut(ranges, at_once, worth_a_part)
         if not chosen or len(ranges) >= _PIECES * wanted or probes >= _most_probes(ranges):
             break
         asked = [cut for cuts in chosen.values() for cut in cuts]
@@ -87,7 +91,7 @@ def plan_ranges(probe_all: ProbeAll, *, at_once: int, wanted: int = RANGES) -> l
             for each in ranges
             for piece in (_pieces(each, chosen[each], answers) if each in chosen else (each,))
         ]
-    return _joined(ranges, wanted)
+    return _joined(ranges, wanted, worth_a_part)
 
 
 def cuts_between(last: str, edge: str | None, varies_at: int, most: int = 1) -> list[str]:
@@ -117,11 +121,11 @@ def likeness(one: str, other: str) -> int:
     return next((place for place, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
 
 
-def _to_cut(ranges: Sequence[_Range], at_once: int) -> dict[_Range, list[str]]:
+def _to_cut(ranges: Sequence[_Range], at_once: int, worth_a_part: int) -> dict[_Range, list[str]]:
     unseen = [
         each
         for each in ranges
-        if not _is_whole(each.probe, each.edge) and (each.rows >= WORTH_A_PART or each.cuts < _DOUBTFUL_CUTS)
+        if not _is_whole(each.probe, each.edge) and (each.rows >= worth_a_part or each.cuts < _DOUBTFUL_CUTS)
     ]
     heaviest = nlargest(at_once // 2, unseen, key=lambda each: each.rows)
     # An estimate may be wrong by any factor: who was cut least is looked at too.
@@ -164,9 +168,9 @@ def _range(
     return _Range(after, until, probe, edge, siblings_at, _rows(probe, edge), cuts)
 
 
-def _joined(ranges: Sequence[_Range], wanted: int) -> list[KeyRange]:
+def _joined(ranges: Sequence[_Range], wanted: int, worth_a_part: int) -> list[KeyRange]:
     """Return at most `wanted` ranges, of neighbours that hold little together."""
-    most = float(WORTH_A_PART)
+    most = float(worth_a_part)
     while len(joined := list(_neighbours(ranges, most))) > wanted:
         most *= 1.25
     return joined
@@ -192,11 +196,27 @@ def _rows(probe: Probe, edge: str | None) -> float:
         return probe.count
     # The end of the page is nearest to what it has not seen.
     alike = 0 if edge is None else likeness(probe.late, edge)
-    shape = probe.last[alike : likeness(probe.late, probe.last) + _LATE_LEVELS]
-    late, _ = _position(probe.late[alike:], shape)
-    last, finest = _position(probe.last[alike:], shape)
-    unseen = (Fraction(1) if edge is None else _position(edge[alike:], shape)[0]) - last
-    return probe.count + float(min(probe.late_count * unseen / max(last - late, finest), _COUNTLESS))
+    counted = _counted(probe.last, 0 if edge is None else alike + 1, likeness(probe.late, probe.last))
+    places = [*range(alike, 0 if edge is None else alike + 1), *counted]
+    late, last = (_picked(key, places) for key in (probe.late, probe.last))
+    begin, _ = _position(late, last)
+    end, finest = _position(last, last)
+    unseen = (Fraction(1) if edge is None else _position(edge[alike : alike + 1], last)[0]) - end
+    return probe.count + float(min(probe.late_count * unseen / max(end - begin, finest), _COUNTLESS))
+
+
+def _counted(key: str, begin: int, varies_at: int) -> Iterator[int]:
+    """Yield the places where other keys may differ: numbers and digests, and where keys were seen to differ.
+
+    What stays the same and counts nothing is a name: it is the same in most keys.
+    """
+    for number in _NUMBER.finditer(key, begin, varies_at):
+        yield from range(*number.span())
+    yield from range(max(begin, varies_at), min(varies_at + _LATE_LEVELS, len(key)))
+
+
+def _picked(key: str, places: Sequence[int]) -> str:
+    return "".join(key[place] if place < len(key) else "\0" for place in places)
 
 
 def _position(key: str, shape: str) -> tuple[Fraction, Fraction]:
@@ -206,7 +226,7 @@ def _position(key: str, shape: str) -> tuple[Fraction, Fraction]:
     """
     position, unit = Fraction(0), Fraction(1)
     is_inside = True
-    for mark, seen in zip(shape, key.ljust(len(shape), "\0"), strict=False):
+    for mark, seen in zip(shape, key.ljust(len(shape), "\0"), strict=True):
         start, stop = _class(ord(mark))
         unit /= stop - start
         position += unit * (min(max(ord(seen), start), stop) - start) * is_inside

@@ -1,5 +1,6 @@
 """A warehouse of a few rows in which everything is true; tests break one thing each."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import date
@@ -9,46 +10,58 @@ import duckdb
 import pytest
 
 from pipelines.domain.configuration import Gates
-from pipelines.domain.raw_tables import DELIVERIES, RAW_TABLES
 from pipelines.domain.snapshots import CheckResult
 from pipelines.gates import run_gates
+from pipelines.warehouse.descriptions import read_description
+from pipelines.warehouse.inputs import given_tables
 
 AS_OF = date(2026, 11, 19)
+MARTS = Path(__file__).parents[4] / "sql" / "marts"
 
-MARTS = {
-    "costs_daily": "usage_date date, provider varchar, billing_account_id varchar, sub_account_id varchar, "
-    "service_code varchar, service_name varchar, meter varchar, operation varchar, charge_category varchar, "
-    "layer varchar, region_id varchar, resource_id varchar, team varchar, usage_unit varchar, "
-    "currency varchar, billed_cost decimal(38,12), effective_cost decimal(38,12)",
-    "prefix_costs": "usage_date date, bucket varchar, prefix varchar, storage_class varchar, "
-    "meter_group varchar, team varchar, effective_cost decimal(38,12), is_residual boolean, "
-    "provider varchar as ('aws')",
-    "storage_daily": "usage_date date, provider varchar, bucket varchar, storage_class varchar, "
-    "meter varchar",
-    "egress_daily": "usage_date date, provider varchar, path varchar, from_region varchar, "
-    "to_region varchar, resource_id varchar, team varchar, effective_cost decimal(38,12)",
-    "checkpoints": "checkpoint_id varchar, object_count bigint, size_bytes bigint",
-    "checkpoint_objects": "checkpoint_id varchar, object_key varchar, size_bytes bigint",
-    "checkpoint_waste": "bucket varchar, run varchar, framework varchar",
-    "hidden_bytes": "bucket varchar, kind varchar, provider varchar as ('aws')",
-    "ingested_deliveries": "source varchar, table_name varchar, delivery_id varchar, status varchar, "
-    "delivered_at timestamp",
-}
+DEFAULTS = {"varchar": "''", "boolean": "false", "date": "date '2026-11-19'"}
 
 # Seven days of a bucket of $1.00 a day, 99 cents of it explained, and a machine of $2 a day.
 ROWS = """
-insert into raw.aws_cur2 (line_item_usage_type) select 'x' from range(14);
-insert into raw.s3_inventory (bucket) values ('train'), ('train');
+create table intermediate.int_charges_unioned
+    (usage_date date, billed_cost decimal(38,12), effective_cost decimal(38,12));
+create table intermediate.int_directories_unioned
+    (provider varchar, bucket varchar, storage_class varchar, size_bytes bigint, snapshot_at timestamp);
+create table intermediate.int_listings_chosen (provider varchar, bucket varchar, snapshot_at timestamp);
+create table intermediate.int_storage_rates_chosen
+    (provider varchar, bucket varchar, storage_class varchar, usd_gb_month decimal(38,12));
+insert into raw.aws_cur2 by name
+    select
+        'x' as line_item_usage_type, '/lake/raw/aws_cur2/source=bill/delivery=b1/part.parquet' as landed_file
+    from range(14);
+insert into raw.bill_days by name
+    select
+        'bill' as source, 'aws_cur2' as table_name, 'b1' as delivery_id,
+        date '2026-11-13' + day::integer as usage_date, 3 as billed_cost, 2 as row_count
+    from range(7) as days(day);
+insert into raw.s3_inventory by name
+    select
+        'train' as bucket, size_bytes, timestamp '2026-11-19 01:00' as snapshot_at,
+        '/lake/raw/s3_inventory/source=train/delivery=i1/part.parquet' as landed_file
+    from (values (10), (20)) as sizes(size_bytes);
+insert into raw.s3_inventory_directories by name
+    select
+        'train' as bucket, 2 as object_count, 30 as size_bytes,
+        timestamp '2026-11-19 01:00' as snapshot_at;
 insert into raw.deliveries values
     ('bill', 'aws-cur2', 'aws_cur2', 'b1', '2026-11', '2026-11-20 04:00', null, 14, 1, '', null,
         null),
     ('train', 's3-inventory', 's3_inventory', 'i1', 'train', '2026-11-19 03:00', '2026-11-19 01:00', 2, 1,
         '', null, null);
 insert into reference.team_prefixes values ('train', 'runs/', 'nlp');
-insert into marts.costs_daily
+insert into reference.sources values ('bill', 'aws-cur2', true), ('train', 's3-inventory', true);
+insert into intermediate.int_directories_unioned values ('aws', 'train', 'STANDARD', 30, '2026-11-19 01:00');
+insert into intermediate.int_listings_chosen values ('aws', 'train', '2026-11-19 01:00');
+insert into intermediate.int_storage_rates_chosen values ('aws', 'train', 'STANDARD', 0.023);
+insert into marts.costs_daily by name
     select
-        date '2026-11-13' + day::integer, 'aws', 'payer', 'account', code, name, 'meter', '', 'Usage', layer,
-        'us-east-1', resource, 'nlp', 'GB', 'USD', cost, cost
+        date '2026-11-13' + day::integer as usage_date, 'aws' as provider, 'payer' as billing_account_id,
+        code as service_code, name as service_name, 'Usage' as charge_category, layer,
+        resource as resource_id, 'nlp' as team, 'USD' as currency, cost as billed_cost, cost as effective_cost
     from range(7) as days(day)
     cross join (values
         ('AmazonS3', 'Amazon S3', 'storage', 'arn:aws:s3:::train', 1.0),
@@ -56,27 +69,38 @@ insert into marts.costs_daily
     ) as charges(code, name, layer, resource, cost);
 insert into intermediate.int_charges_unioned
     select usage_date, billed_cost, effective_cost from marts.costs_daily;
-insert into marts.prefix_costs
+insert into marts.prefix_costs by name
     select
-        date '2026-11-13' + day::integer, 'train', prefix, 'STANDARD', 'storage', 'nlp', cost, residual
+        date '2026-11-13' + day::integer as usage_date, 'aws' as provider, 'train' as bucket, prefix,
+        'STANDARD' as storage_class, 'storage' as meter_group, 'nlp' as team, cost as effective_cost,
+        cost * 100 * 86400 * 1073741824 as byte_seconds, residual as is_residual
     from range(7) as days(day)
     cross join (values ('runs/', 0.99, false), ('(residual)', 0.01, true)) as parts(prefix, cost, residual);
-insert into marts.storage_daily
-    select distinct usage_date, 'aws', 'train', 'STANDARD', 'meter' from marts.costs_daily;
-insert into marts.egress_daily values
-    ('2026-11-19', 'aws', 'internet_out', 'us-east-1', 'internet', 'train', 'nlp', 99.5),
-    ('2026-11-19', 'aws', 'unclassified_transfer', '', '', 'train', 'nlp', 0.5);
-insert into marts.checkpoints values ('s3://train/runs/a/checkpoint-1', 2, 30);
-insert into marts.checkpoint_objects values
-    ('s3://train/runs/a/checkpoint-1', 'runs/a/checkpoint-1/model.safetensors', 10),
-    ('s3://train/runs/a/checkpoint-1', 'runs/a/checkpoint-1/optimizer.pt', 20);
-insert into marts.checkpoint_waste values ('train', 'runs/a', 'hf_trainer');
-insert into marts.hidden_bytes values ('train', 'multipart');
-insert into reference.sources values ('bill', 'aws-cur2', true), ('train', 's3-inventory', true);
-insert into marts.ingested_deliveries values
-    ('bill', 'aws_cur2', 'b1', 'in_force', '2026-11-20 04:00'),
-    ('train', 's3_inventory', 'i1', 'in_force', '2026-11-19 03:00');
+insert into marts.storage_daily by name
+    select distinct usage_date, 'aws' as provider, 'train' as bucket, 'STANDARD' as storage_class
+    from marts.costs_daily;
+insert into marts.egress_daily by name
+    select
+        date '2026-11-19' as usage_date, 'aws' as provider, path, 'train' as resource_id,
+        cost as effective_cost
+    from (values ('internet_out', 99.5), ('unclassified_transfer', 0.5)) as paths(path, cost);
+insert into marts.checkpoints by name
+    select
+        's3://train/runs/a/checkpoint-1' as checkpoint_id, 'train' as bucket, 'runs/a' as run,
+        'hf_trainer' as framework, 2 as object_count, 30 as size_bytes;
+insert into marts.checkpoint_objects by name
+    select
+        's3://train/runs/a/checkpoint-1' as checkpoint_id, 'train' as bucket,
+        'runs/a/checkpoint-1/' || name as object_key, size_bytes
+    from (values ('model.safetensors', 10), ('optimizer.pt', 20)) as files(name, size_bytes);
+insert into marts.checkpoint_waste by name
+    select 'train' as bucket, 'runs/a' as run, 'hf_trainer' as framework;
+insert into marts.hidden_bytes by name select 'train' as bucket, 'multipart' as kind;
+insert into marts.ingested_deliveries by name
+    select source, table_name, delivery_id, 'in_force' as status, delivered_at from raw.deliveries;
 """
+
+Change = Callable[[str], None]
 
 
 @pytest.fixture
@@ -87,29 +111,22 @@ def warehouse(tmp_path: Path) -> Path:
         connection.execute("use build")
         for schema in ("raw", "reference", "intermediate", "marts"):
             connection.execute(f"create schema {schema}")
-        for name, columns in {**RAW_TABLES, "deliveries": DELIVERIES}.items():
-            spelled = ", ".join(f'"{column}" {kind}' for column, kind in columns)
-            connection.execute(f"create table raw.{name} ({spelled})")
-        connection.execute(
-            "create table reference.team_prefixes (bucket varchar, prefix varchar, team varchar)"
-        )
-        connection.execute("create table reference.team_tags (tag_key varchar)")
-        connection.execute(
-            "create table reference.sources (source varchar, kind varchar, has_landed boolean)"
-        )
-        connection.execute(
-            "create table intermediate.int_charges_unioned "
-            "(usage_date date, billed_cost decimal(38,12), effective_cost decimal(38,12))"
-        )
-        for name, spelled in MARTS.items():
-            connection.execute(f"create table marts.{name} ({spelled})")
+        for table, columns in given_tables().items():
+            spelled = ", ".join(f'"{name}" {kind}' for name, kind in columns)
+            connection.execute(f"create table {table} ({spelled})")
+        for sql in sorted(MARTS.glob("*.sql")):
+            spelled = ", ".join(
+                f'"{name}" {column.type} default {DEFAULTS.get(column.type, _zero(column.type))}'
+                for name, column in read_description(sql).columns.items()
+            )
+            connection.execute(f"create table marts.{sql.stem} ({spelled})")
         for statement in ROWS.split(";\n"):
             connection.execute(statement)
     return path
 
 
 @pytest.fixture
-def change(warehouse: Path) -> Callable[[str], None]:
+def change(warehouse: Path) -> Change:
     """Run statements on the warehouse."""
 
     def run(statements: str) -> None:
@@ -120,11 +137,23 @@ def change(warehouse: Path) -> Callable[[str], None]:
 
 
 @pytest.fixture
+def previous(warehouse: Path, tmp_path: Path) -> Path:
+    """The warehouse as it was published before anything was changed."""
+    return Path(shutil.copy(warehouse, tmp_path / "published.duckdb"))
+
+
+@pytest.fixture
 def gates(warehouse: Path) -> Callable[..., dict[tuple[str, str], CheckResult]]:
     """Run all checks; results by check and scope."""
 
-    def run(limits: Gates | None = None, as_of: date = AS_OF) -> dict[tuple[str, str], CheckResult]:
-        results: Sequence[CheckResult] = run_gates(warehouse, limits or Gates(), as_of)
+    def run(
+        limits: Gates | None = None, as_of: date = AS_OF, previous: Path | None = None
+    ) -> dict[tuple[str, str], CheckResult]:
+        results: Sequence[CheckResult] = run_gates(warehouse, limits or Gates(), as_of, previous=previous)
         return {(result.check_id, result.scope): result for result in results}
 
     return run
+
+
+def _zero(kind: str) -> str:
+    return "timestamp '2026-11-19'" if kind == "timestamp" else "0"

@@ -28,7 +28,16 @@ def test_a_true_warehouse_passes_every_check(gates: Run) -> None:
     results = gates()
 
     assert failed(results) == set()
-    assert not [result for result in results.values() if result.observed.startswith("skipped")]
+    assert {key: result.observed for key, result in results.items() if "skipped" in result.observed} == {
+        ("uploads_are_fresh", ""): "skipped: no unfinished uploads are asked for",
+        ("registry_is_fresh", ""): "skipped: no model registry configured",
+        ("slow_bills_keep_coming", ""): "skipped: nothing there to check",
+        # There are no four weeks of it.
+        ("costs_are_like_the_weekday", ""): "skipped: nothing there to check",
+        ("rows_are_like_the_weekday", ""): "skipped: nothing there to check",
+        ("checkpoint_counts_are_steady", ""): "skipped: nothing was published before",
+        ("columns_are_stable", ""): "skipped: nothing was published before",
+    }
     assert ("residual_is_small", "train") in results
     assert ("prefix_costs_close", "train") in results
     assert ("inventory_is_fresh", "train") in results
@@ -46,12 +55,14 @@ class Break:
 
 BREAKS = {
     "a raw row is lost": Break(
-        statements="delete from raw.s3_inventory where rowid = 0",
+        statements="delete from raw.s3_inventory where rowid = 0;"
+        "update raw.s3_inventory_directories set object_count = 1, size_bytes = 20",
         fails={("deliveries_are_whole", "")},
         says="s3_inventory: 1 of 2 rows",
     ),
     "a raw row that no delivery brought": Break(
-        statements="insert into raw.focus (ServiceName) values ('ghost')",
+        statements="insert into raw.focus (ServiceName, landed_file) "
+        "values ('ghost', 'source=ghost/delivery=f0')",
         fails={("deliveries_are_whole", "")},
         says="focus: 1 of 0 rows",
     ),
@@ -69,9 +80,8 @@ BREAKS = {
         says="0 (2 damaged; the newest: it has no cost; moraine ingest gpus)",
     ),
     "a delivery in quarantine": Break(
-        statements="insert into marts.ingested_deliveries values"
-        "('bill', 'aws_cur2', 'b2', 'quarantined', '2026-11-21 04:00'),"
-        "('train', 's3_inventory', 'i0', 'superseded', '2026-11-18 04:00')",
+        statements="insert into marts.ingested_deliveries (source, table_name, delivery_id, status) values"
+        "('bill', 'aws_cur2', 'b2', 'quarantined'), ('train', 's3_inventory', 'i0', 'superseded')",
         fails={("deliveries_are_sound", "bill")},
         says="1 (b2)",
     ),
@@ -83,8 +93,9 @@ BREAKS = {
     "a bill that lacks the last day": Break(
         statements="delete from marts.costs_daily where usage_date = '2026-11-19';delete from "
         "intermediate.int_charges_unioned where usage_date = '2026-11-19';delete from "
-        "marts.prefix_costs where usage_date = '2026-11-19'",
-        fails={("bill_covers_the_day", "")},
+        "marts.prefix_costs where usage_date = '2026-11-19'; delete from raw.bill_days where usage_date = "
+        "'2026-11-19'",
+        fails={("bill_is_fresh", "")},
         says="1 days (last day is 2026-11-18)",
     ),
     "a lost charge": Break(
@@ -96,17 +107,17 @@ BREAKS = {
     "the smallest difference there is": Break(
         statements="update intermediate.int_charges_unioned set billed_cost = billed_cost + 0.000000000001 "
         "where usage_date = '2026-11-15' and billed_cost = 2",
-        fails={("costs_equal_the_bill", "")},
+        fails={("costs_equal_the_bill", ""), ("bill_equals_its_rollup", "")},
         says="0.000000000001 USD (on 2026-11-15)",
     ),
     "no costs": Break(
         statements="delete from marts.costs_daily; delete from intermediate.int_charges_unioned; delete from"
         " marts.prefix_costs",
         fails={
-            ("bill_covers_the_day", ""),
-            ("bill_is_fresh", ""),
+            ("bill_equals_its_rollup", ""),
             ("costs_daily_is_not_empty", ""),
             ("costs_equal_the_bill", ""),
+            ("prefix_costs_name_billed_buckets", ""),
         },
         says="0",
     ),
@@ -122,8 +133,8 @@ BREAKS = {
         says="0.000000000001 USD (on 2026-11-14)",
     ),
     "prefixes without a bill": Break(
-        statements="insert into marts.prefix_costs values ('2026-11-19', 'ghost', '', 'STANDARD', 'storage',"
-        " '', 1, false)",
+        statements="insert into marts.prefix_costs by name select date '2026-11-19' as usage_date, "
+        "'ghost' as bucket, 'request' as meter_group, 1 as effective_cost",
         fails={("prefix_costs_close", "ghost")},
         says="1 USD (on 2026-11-19)",
     ),
@@ -140,9 +151,10 @@ BREAKS = {
         says="50% ($3.50 of $7.00 in 7 days)",
     ),
     "residuals that cancel between classes": Break(
-        statements="insert into marts.prefix_costs values ('2026-11-19', 'train', '(residual)', 'GLACIER', "
-        "'storage', '', 0.5, true),('2026-11-19', 'train', '(residual)', 'GLACIER_IR', 'storage',"
-        " '', -0.5, true)",
+        statements="insert into marts.prefix_costs by name select 'train' as bucket, 'aws' as provider,"
+        "'storage' as meter_group, true as is_residual, class as storage_class, cost as effective_cost,"
+        "date '2026-11-19' as usage_date "
+        "from (values ('GLACIER', 0.5), ('GLACIER_IR', -0.5)) as classes(class, cost)",
         fails={("residual_is_small", "train")},
         says="($1.07 of $7.00 in 7 days)",
     ),
@@ -158,7 +170,8 @@ BREAKS = {
         says="66.67% (Amazon EC2)",
     ),
     "no checkpoints although objects are listed": Break(
-        statements="delete from marts.checkpoints; delete from marts.checkpoint_objects",
+        statements="delete from marts.checkpoints; delete from marts.checkpoint_objects; delete from "
+        "marts.checkpoint_waste",
         fails={("checkpoints_are_found", "")},
         says="0",
     ),
@@ -178,8 +191,8 @@ BREAKS = {
         says="1 (s3://train/runs/a/checkpoint-1)",
     ),
     "objects of no checkpoint": Break(
-        statements="insert into marts.checkpoint_objects values ('s3://train/ghost', 'ghost', 1)",
-        fails={("checkpoints_equal_their_objects", "")},
+        statements="insert into marts.checkpoint_objects (checkpoint_id) values ('s3://train/ghost')",
+        fails={("objects_belong_to_checkpoints", "")},
         says="1 (s3://train/ghost)",
     ),
     "a storage row that stands twice": Break(

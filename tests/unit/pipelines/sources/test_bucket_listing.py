@@ -22,6 +22,7 @@ from pipelines.domain.configuration import Endpoint, Source
 from pipelines.domain.deliveries import Delivery, Part
 from pipelines.domain.raw_tables import RAW_TABLES
 from pipelines.errors import MoraineError, Terminal, Transient
+from pipelines.sources import bucket_listing
 from pipelines.sources.listing.s3_pages import parse_s3_page, plain_text
 from tests.fakes.gcs import Clock, GcsServer
 from tests.fakes.s3_listing import ListedUpload, ListedVersion, ListingServer
@@ -57,6 +58,12 @@ Rows = list[dict[str, Any]]
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests have small buckets, and want several ranges all the same."""
+    monkeypatch.setattr(bucket_listing, "WORTH_A_PART", 1_000)
 
 
 @pytest.fixture
