@@ -20,7 +20,7 @@ from pipelines import doctor as doctoring
 from pipelines import gates, printing, report, steps
 from pipelines.domain.snapshots import CheckResult, Snapshot
 from pipelines.domain.text import visible
-from pipelines.errors import MoraineError
+from pipelines.errors import MoraineError, Terminal
 from pipelines.report import differences, shelf
 from pipelines.report.figures import counted
 
@@ -58,8 +58,10 @@ class Format(StrEnum):
     """How a report is written."""
 
     TEXT = "text"
+    HTML = "html"
     JSON = "json"
     CSV = "csv"
+    XLSX = "xlsx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +201,22 @@ def report_(
     out: Annotated[Path | None, typer.Option("--out", help="A file; standard output unless said.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what the published snapshot says, for people.
+    """Say what the published snapshot says, for people: on the screen, as a page, for spreadsheets.
 
-    Example: moraine report --format csv --out costs.csv
+    Example: moraine report --format xlsx --out costs.xlsx
     """
+    for_terminal = out is None and sys.stdout.isatty()
+    name = "json" if as_json else form.value
+    if name == Format.XLSX and for_terminal:
+        raise Terminal(
+            "a workbook is nothing for a screen", where="--format xlsx", fix="Add --out costs.xlsx."
+        )
     with steps.published(_open(config, None)) as (_, connection):
-        for_terminal = out is None and sys.stdout.isatty()
-        name = "json" if as_json else form.value
-        text = report.render(connection, name, width=_console.width, color=for_terminal)
-    _write(text, out)
+        if name == Format.XLSX:
+            content: str | bytes = report.workbook(connection)
+        else:
+            content = report.render(connection, name, width=_console.width, color=for_terminal)
+    _write(content, out)
 
 
 @app.command()
@@ -455,13 +464,24 @@ def _working(what: str) -> Iterator[None]:
         yield
 
 
-def _write(text: str, out: Path | None) -> None:
+def _write(content: str | bytes, out: Path | None) -> None:
     if out is None:
-        sys.stdout.write(text)
+        _write_out(content)
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(content if isinstance(content, bytes) else content.encode())
+    except OSError as error:
+        what = f"the file cannot be written: {error.strerror}"
+        raise Terminal(what, where=str(out), fix="Name another file.") from None
     _console.print(f"wrote {out}", markup=False, highlight=False)
+
+
+def _write_out(content: str | bytes) -> None:
+    if isinstance(content, str):
+        sys.stdout.write(content)
+    else:
+        sys.stdout.buffer.write(content)
 
 
 if __name__ == "__main__":

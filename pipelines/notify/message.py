@@ -25,8 +25,8 @@ _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{12,}"), rf"\g<1> {HIDDEN}"),
     (
         re.compile(
-            r"(?i)([\w-]*(?:signature|credential|token|password|secret|api[_-]?key|access[_-]?key)|\bsig)"
-            r"=[^\s&,;]+"
+            # No `\w*` before it: on a long name that would try every start again.
+            r"(?i)(signature|credential|token|password|secret|api[_-]?key|access[_-]?key|\bsig)=[^\s&,;]+"
         ),
         rf"\g<1>={HIDDEN}",
     ),

@@ -1,4 +1,4 @@
-"""The report as one page that works offline: what the screen says, in a form that browsers and printers lay out."""
+"""The report as one page that works offline: what the screen says, laid out by browsers and printers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template
 from rich.console import Console
-from rich.segment import Segment
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -83,14 +82,11 @@ def _cell(content: object, classes: str) -> _Cell:
 def _words(content: object) -> Words:
     if not isinstance(content, Text):
         return [(str(content), "")]
-    console = Console(width=UNBOUNDED, color_system=None)
-    pieces = [piece for piece in content.render(console, end="") if isinstance(piece, Segment)]
-    words = [(piece.text, _classes(piece.style)) for piece in pieces if piece.text]
     # The air above a line is the page's affair.
-    return [
-        (text.lstrip("\n"), classes) if number == 0 else (text, classes)
-        for number, (text, classes) in enumerate(words)
-    ]
+    text = content[1:] if content.plain.startswith("\n") else content
+    if not text.spans:
+        return [(text.plain, _classes(_console().get_style(content.style)))]
+    return [(piece.text, _classes(piece.style)) for piece in text.render(_console()) if piece.text]
 
 
 def _classes(style: Style | None) -> str:
@@ -98,6 +94,11 @@ def _classes(style: Style | None) -> str:
         return ""
     color = style.color.name if style.color else ""
     return " ".join(filter(None, ("bold" if style.bold else "", "dim" if style.dim else "", color)))
+
+
+@cache
+def _console() -> Console:
+    return Console(width=UNBOUNDED, color_system=None)
 
 
 @cache

@@ -35,7 +35,7 @@ def render_report(connection: duckdb.DuckDBPyConnection, console: Console) -> No
 
 
 def report_lines(report: Report, width: int) -> Lines:
-    """Yield what the report says, for `width` characters: its title first, then lines, headings and tables."""
+    """Yield what the report says, for `width` characters: the title first, then headings, lines, tables."""
     for section in (
         _header,
         _quarantined,

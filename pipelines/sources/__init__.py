@@ -23,6 +23,7 @@ from pipelines.sources import (
     s3_inventory,
     s3_uploads,
 )
+from pipelines.sources.listing import LISTERS
 from pipelines.sources.places import Found, Place, found, open_place
 from pipelines.sources.reading import FileForm, Query, convert_file
 
@@ -70,7 +71,7 @@ def convert(place: Place, delivery: Delivery, index: int, into: Path) -> Convert
 
 def at_once(delivery: Delivery) -> int:
     """Return how many parts of a delivery are best converted at a time."""
-    return bucket_listing.AT_ONCE if delivery.kind == "bucket-listing" else 1
+    return LISTERS if delivery.kind == "bucket-listing" else 1
 
 
 def _with_uploads(place: Place, inventories: Found, now: datetime) -> Found:

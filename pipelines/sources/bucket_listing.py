@@ -39,10 +39,6 @@ from pipelines.sources.places import Found, Place
 from pipelines.sources.reading import convert_pages
 from pipelines.stores.s3 import explained
 
-AT_ONCE = 4
-"""Ranges that are best listed at a time: listers that are idle help with them. What a killed run had begun
-is listed again, so more is not better."""
-
 _TABLES = {"s3": "s3_inventory", "gs": "gcs_inventory"}
 _CREW = Crew()
 

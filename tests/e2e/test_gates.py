@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def failed(results: list[CheckResult]) -> list[CheckResult]:
     return [result for result in results if not result.passed]
 
 
-def test_the_company_passes_every_check(built: Path, published: Path, plant: Plant) -> None:
+def test_the_company_passes_every_check(published: Path, plant: Plant) -> None:
     results = run_gates(plant("select 1"), Gates(), AS_OF, previous=published)
 
     assert failed(results) == []
@@ -63,7 +63,6 @@ def test_the_company_passes_every_check(built: Path, published: Path, plant: Pla
     assert [result.check_id for result in results if "skipped" in result.observed] == [
         "slow_bills_keep_coming"
     ]
-    assert built.is_file()
 
 
 def test_every_check_has_a_fault_that_it_alone_must_see() -> None:
@@ -87,14 +86,16 @@ def test_a_planted_fault_fails_its_check_and_only_that_one(
 
 
 @pytest.fixture
-def faulty_night(night: World, built: Path) -> World:
+def faulty_night(night: World, built: Path, tmp_path: Path) -> Iterator[World]:
     """The night with one fault in what it has built."""
+    sound = shutil.copy(built, tmp_path / "sound.duckdb")
     with closing(duckdb.connect(str(built))) as connection:
         connection.execute(
             "update marts.checkpoints set checkpoint_id = 'a' || chr(27) || '[2J', size_bytes = 0 "
             "where checkpoint_id = (select max(checkpoint_id) from marts.checkpoints)"
         )
-    return night
+    yield night
+    shutil.copy(sound, built)
 
 
 def test_the_command_shows_what_is_wrong_and_writes_a_page_that_works_offline(

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from pipelines.sources.listing.protocol import PAGE_ROWS, Probe
 
-RANGES = 32
+RANGES = 64
 """What a listing that was broken off has to do again is one of so many parts, or the few under way."""
 WORTH_A_PART = 50_000
 """Every part is read and written on its own; fewer rows are not worth it, and are listed soon enough."""
@@ -24,7 +24,7 @@ _ROUNDS = 16
 _FEW_PROBES = 96
 _PAGES_A_PROBE = 8
 _MANY_PROBES = 256
-_PIECES = 6
+_PIECES = 3
 """Pieces for each range: small neighbours become one range in the end."""
 _DOUBTFUL_CUTS = 6
 """A range that seems small is looked into so often: there may be a full prefix in what nobody has seen."""

@@ -17,7 +17,7 @@ from pipelines.sources.listing.ranges import KeyRange, cuts_between, likeness
 LISTERS = 16
 """Requests under way at a time, of all ranges together: reading their answers keeps two cores busy."""
 
-_PAGES_ALONE = 2
+_PAGES_ALONE = 4
 """A piece that proves to be empty costs a request, so help is asked for every so many pages only."""
 
 Write = Callable[[pa.RecordBatch], None]

@@ -10,6 +10,9 @@ from pipelines.domain.configuration import Gates
 from pipelines.domain.snapshots import CheckResult
 from pipelines.gates import read_results
 
+# Great Expectations takes seconds to import: one worker is enough.
+pytestmark = pytest.mark.xdist_group("gates")
+
 Results = dict[tuple[str, str], CheckResult]
 Run = Callable[..., Results]
 Change = Callable[[str], None]

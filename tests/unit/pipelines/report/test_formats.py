@@ -38,19 +38,64 @@ def test_csv_is_one_value_per_line(snapshot: duckdb.DuckDBPyConnection) -> None:
     assert values["currencies", "1", "name"] == "USD"
 
 
-@pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@sum"])
+@pytest.mark.parametrize(
+    "name, shown",
+    [
+        ("=cmd()", "'=cmd()"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@sum", "'@sum"),
+        ("\t=cmd()", r"\t=cmd()"),
+        ("\r=cmd()", r"\r=cmd()"),
+        ("\n=cmd()", r"\n=cmd()"),
+        (' "=cmd()', "' \"=cmd()"),
+        ("\uff1dcmd()", "'\uff1dcmd()"),
+        ("a;=cmd()", "a;'=cmd()"),
+        ("a;b=-1,=c", "a;b=-1,=c"),
+        ("runs/a-b=c", "runs/a-b=c"),
+    ],
+)
 def test_a_name_that_begins_like_a_formula_is_text_in_a_spreadsheet(
-    writer: duckdb.DuckDBPyConnection, name: str
+    writer: duckdb.DuckDBPyConnection, name: str, shown: str
 ) -> None:
     writer.execute("update marts.hidden_bytes set bucket = ?", [name])
 
     lines = list(csv.DictReader(io.StringIO(render(writer, "csv"))))
 
     assert [line["value"] for line in lines if (line["section"], line["field"]) == ("hidden", "bucket")] == [
-        f"'{name}"
+        shown
+    ]
+
+
+def test_amounts_below_zero_stay_numbers_and_nothing_is_written_with_an_exponent(
+    writer: duckdb.DuckDBPyConnection,
+) -> None:
+    writer.execute("update marts.hidden_bytes set cost_usd_month = -12.5")
+    writer.execute("update marts.egress_daily set transferred_gb = 0, effective_cost = 0.000000000001")
+
+    lines = list(csv.DictReader(io.StringIO(render(writer, "csv"))))
+    values = {(line["section"], line["field"]): line["value"] for line in lines if line["row"] == "1"}
+
+    assert values["hidden", "cost_usd_month"] == "-12.500000"
+    assert values["egress", "transferred_gb"] == "0.000000000000"
+    assert values["egress", "cost"] == "0.000000000001"
+    assert values["changes", "costs_of_four_weeks"].startswith("[10.000000000000, 10.0")
+
+
+def test_the_lines_of_a_csv_come_in_one_order(writer: duckdb.DuckDBPyConnection) -> None:
+    lines = list(csv.reader(io.StringIO(render(writer, "csv"))))
+
+    assert lines[0] == ["section", "row", "field", "value"]
+    assert list(dict.fromkeys(line[0] for line in lines[1:])) == [
+        *("snapshot", "checks", "currencies", "costs_by_layer", "costs_by_team", "costs_by_day", "changes"),
+        *("storage", "prefixes", "closing", "egress", "hidden", "runs", "waste"),
+    ]
+    assert [line[2] for line in lines if line[0] == "runs"] == [
+        *("bucket", "run", "framework", "team", "checkpoint_count", "complete_count"),
+        *("size_bytes", "stale_bytes", "waste_usd_month", "reason"),
     ]
 
 
 def test_a_form_that_is_not_there_is_refused(snapshot: duckdb.DuckDBPyConnection) -> None:
-    with pytest.raises(Terminal, match="text, json or csv"):
-        render(snapshot, "html")
+    with pytest.raises(Terminal, match="text, html, json or csv"):
+        render(snapshot, "pdf")
