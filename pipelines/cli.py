@@ -213,7 +213,7 @@ def report_(
         )
     with steps.published(_open(config, None)) as (_, connection):
         if name == Format.XLSX:
-            content: str | bytes = report.workbook(connection)
+            content: str | bytes = report.render_workbook(connection)
         else:
             content = report.render(connection, name, width=_console.width, color=for_terminal)
     _write(content, out)
@@ -474,7 +474,7 @@ def _write(content: str | bytes, out: Path | None) -> None:
     except OSError as error:
         what = f"the file cannot be written: {error.strerror}"
         raise Terminal(what, where=str(out), fix="Name another file.") from None
-    _console.print(f"wrote {out}", markup=False, highlight=False)
+    _show("", f"wrote {out}")
 
 
 def _write_out(content: str | bytes) -> None:

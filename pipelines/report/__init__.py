@@ -14,7 +14,7 @@ from pipelines.report.terminal import render_report
 from pipelines.report.why import Explanation, explain
 from pipelines.report.workbook import report_as_workbook
 
-__all__ = ["Explanation", "explain", "print_explanation", "render", "render_report", "workbook"]
+__all__ = ["Explanation", "explain", "print_explanation", "render", "render_report", "render_workbook"]
 
 
 def render(connection: duckdb.DuckDBPyConnection, form: str, *, width: int = 110, color: bool = False) -> str:
@@ -42,7 +42,7 @@ def render(connection: duckdb.DuckDBPyConnection, form: str, *, width: int = 110
     )
 
 
-def workbook(connection: duckdb.DuckDBPyConnection) -> bytes:
+def render_workbook(connection: duckdb.DuckDBPyConnection) -> bytes:
     """Return what a snapshot says as an `.xlsx` file.
 
     Raises:

@@ -75,8 +75,9 @@ def _table(table: Table) -> _Block:
 
 def _cell(content: object, classes: str) -> _Cell:
     words = _words(content)
-    is_bars = any(words) and set("".join(text for text, _ in words)) <= {*BARS, " "}
-    return _Cell(words, f"{classes} bars".strip() if is_bars else classes.strip())
+    text = "".join(text for text, _ in words).strip()
+    is_bars = bool(text) and set(text) <= {*BARS, " "}
+    return _Cell(words, " ".join([*classes.split(), *(["bars"] if is_bars else [])]))
 
 
 def _words(content: object) -> Words:

@@ -21,6 +21,12 @@ def test_the_settings_of_the_readme_are_accepted() -> None:
     assert parse_configuration(settings, origin="README.md").sources
 
 
+def test_the_recipients_of_the_readme_are_accepted() -> None:
+    (notify,) = [block for block in BLOCKS if block.startswith("notify:")]
+    smallest = "lake: lake\nsources: [{name: bill, kind: focus, uri: bills}]\n"
+    assert len(parse_configuration(smallest + notify, origin="README.md").notify) == 3
+
+
 def test_the_policy_of_the_readme_is_accepted() -> None:
     (policy,) = [block for block in BLOCKS if "quiet_for:" in block]
     assert parse_policy(policy, origin="README.md").name == "stale-checkpoints"

@@ -1,10 +1,16 @@
 """The three DAGs, task by task, in this process, over fake steps."""
 
 import io
+import json
 import re
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
+import duckdb
 import pytest
 import rehearsal
 import rehearse
@@ -16,6 +22,16 @@ from airflow.sdk import DAG
 from airflow.utils.session import create_session
 from rehearsal import Answer, Progress
 from sqlalchemy import func, select
+
+import pipelines
+from pipelines import snapshots
+from pipelines import steps as real_steps  # before a test puts the fakes there
+from pipelines.domain.snapshots import BuildMeta, Snapshot
+from pipelines.gates.results import write_results
+from pipelines.stores import LocalStore
+from tests.dags import fake_steps
+from tests.fakes.chat import running_chat
+from tests.fakes.warehouses import PASSED, make_build, publish_build
 
 from .conftest import Calls
 
@@ -147,6 +163,35 @@ def test_a_failed_gate_fails_publish_once_and_tells_nobody(
     assert states(run)["publish"] == ("failed", 1)
     assert calls().count(f"publish {DAY}") == 1
     assert events() == before
+
+
+def test_a_night_that_its_checks_refuse_fails_once_tells_once_and_leaves_the_snapshot_before(
+    dags: Dags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "moraine.yaml").write_text(
+        "lake: lake\nengine: {temp_directory: tmp}\nsources: [{name: bill, kind: focus, uri: bills}]\n"
+        "notify: [{kind: webhook, url_from: MORAINE_WEBHOOK_URL}]\n"
+    )
+    lake = LocalStore(tmp_path / "lake")
+    before = publish_build(lake, make_build(tmp_path / "build.duckdb"), day=date(2026, 11, 19))
+    built = make_build(lake.root / "build" / DAY / "warehouse.duckdb")
+    with closing(duckdb.connect(str(built))) as connection:
+        write_results(connection, [PASSED, replace(PASSED, check_id="planted", passed=False)])
+    meta = BuildMeta("b" * 16, date.fromisoformat(DAY), "0.1.0")
+    lake.write(f"build/{DAY}/build.json", json.dumps(meta.to_json()).encode())
+
+    def publish(run: fake_steps.Run) -> Snapshot:
+        return real_steps.publish(real_steps.open_run(tmp_path / "moraine.yaml", run.as_of, run.now))
+
+    monkeypatch.setattr(pipelines.steps, "publish", publish, raising=False)
+    with running_chat() as chat:
+        monkeypatch.setenv("MORAINE_WEBHOOK_URL", chat.url)
+        runs = [run_night(dags, day=DAY) for _ in range(2)]
+    assert [(run.state, states(run)["publish"]) for run in runs] == [("failed", ("failed", 1))] * 2
+    assert snapshots.current(lake) == before
+    (told,) = chat.posted
+    assert "- planted: 0, expected 0." in told
+    assert f"In force stays: {before.snapshot_id}" in told
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,17 @@ endpoints:
   - {match: "s3://train*", endpoint_url: "http://127.0.0.1:9000", region: us-east-1}
 teams: {by_prefix: [{match: "s3://train/nlp/", team: nlp}], by_tag: team}
 gates: {max_inventory_age: 48h, max_residual_share: 0.02}
+notify:
+  - {kind: log}
+  - {kind: webhook, url_from: MORAINE_WEBHOOK_URL}
+  - {kind: smtp, host: mail.example.org, from: moraine@example.org, to: [data@example.org],
+     user_from: MORAINE_SMTP_USER, password_from: MORAINE_SMTP_PASSWORD}
 policies: lifecycle/policies
 """
+
+CLEAR = (
+    "notify: [{kind: smtp, host: h, from: a@b, to: [a@b], starttls: false, user_from: U, password_from: P}]"
+)
 
 
 def test_a_lake_and_one_source_are_a_working_set_up() -> None:
@@ -40,6 +49,12 @@ def test_everything_that_is_promised_can_be_said() -> None:
     assert [source.kind for source in configuration.sources] == ["aws-cur2", "s3-inventory", "mlflow"]
     assert configuration.gates.max_residual_share == Decimal("0.02")
     assert configuration.teams.by_prefix[0].team == "nlp"
+    assert [one.name for one in configuration.notify] == [
+        *("log", "webhook MORAINE_WEBHOOK_URL", "smtp mail.example.org to data@example.org")
+    ]
+    assert [name for one in configuration.notify for name in one.variables] == [
+        *("MORAINE_WEBHOOK_URL", "MORAINE_SMTP_USER", "MORAINE_SMTP_PASSWORD")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +77,22 @@ def test_everything_that_is_promised_can_be_said() -> None:
         ("  - {name: b, kind: focus}", "'uri' is missing"),
         ("  - {name: ../b, kind: focus, uri: x}", "name"),
         ("  - {name: b, kind: focus, uri: x, secret: y}", "unknown key 'secret'"),
+        ("notify: [{kind: webhook, url: 'https://hooks.example/T0'}]", "unknown key 'url'"),
+        ("notify: [{kind: webhook, url_from: 'https://hooks.example/T0'}]", "notify.0.url_from"),
+        ("notify: [{kind: webhook, url_from: hunter2}]", "notify.0.url_from"),
+        ("notify: [{kind: webhook}]", "Add 'url_from: …'"),
+        ("notify: [{kind: pager}]", "'log', 'webhook', 'smtp'"),
+        ("notify: [{url_from: X}]", "'kind' is missing"),
+        ("notify: [log]", "'name: value' pairs"),
+        ("notify: [{kind: smtp, host: h, to: [a@b.c]}]", "Add 'from: …'"),
+        ("notify: [{kind: smtp, host: h, from: a@b.c, to: []}]", "notify.0.to"),
+        ('notify: [{kind: smtp, host: h, from: a@b.c, to: ["a@b.c\\nBcc: d@e.f"]}]', "notify.0.to.0"),
+        (
+            "notify: [{kind: smtp, host: h, from: a@b.c, to: [a@b.c], password: hunter2}]",
+            "unknown key 'password'",
+        ),
+        ("notify: [{kind: smtp, host: h, from: a@b.c, to: [a@b.c], user_from: U}]", "name both variables"),
+        (CLEAR, "would be sent in clear"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_its_fix(wrong: str, said: str) -> None:
@@ -69,6 +100,8 @@ def test_a_mistake_is_named_with_its_line_and_its_fix(wrong: str, said: str) -> 
         parse_configuration(f"{SMALLEST}{wrong}\n", origin="moraine.yaml")
     assert said in str(caught.value)
     assert "moraine.yaml, line 5" in caught.value.where
+    assert "hunter2" not in str(caught.value)
+    assert "T0" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing", "- a list", "just text", "lake: x\n"])

@@ -1,11 +1,12 @@
 """YAML into values, whatever the text."""
 
 from contextlib import suppress
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.domain.yaml_text import parse_yaml
 from pipelines.errors import Terminal
@@ -18,6 +19,23 @@ class Inner(BaseModel):
     days: int = 0
 
 
+class Cat(BaseModel):
+    """One of two."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["cat"]
+    lives: int = 9
+
+
+class Dog(BaseModel):
+    """The other."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["dog"]
+    tricks: Inner = Inner()
+    owner: str = Field(alias="from")
+
+
 class Document(BaseModel):
     """A whole file."""
 
@@ -25,6 +43,7 @@ class Document(BaseModel):
     title: str
     inner: Inner = Inner()
     many: tuple[Inner, ...] = ()
+    pets: tuple[Annotated[Cat | Dog, Field(discriminator="kind")], ...] = ()
 
 
 def test_a_whole_file_is_read() -> None:
@@ -43,6 +62,16 @@ def test_a_whole_file_is_read() -> None:
         ("title: x\nmany: {days: 1}\n", "f, line 2, many", "should be a list"),
         ("title: x\ninner: [1]\n", "f, line 2, inner", "'name: value' pairs"),
         ("inner: {days: 1}\n", "title", "'title' is missing"),
+        ("title: x\npets:\n  - kind: cat\n    live: 1\n", "f, line 4, pets.0.live", "Did you mean 'lives'"),
+        ("title: x\npets:\n  - kind: cat\n    tricks: 1\n", "pets.0.tricks", "Known names here: kind, lives"),
+        ("title: x\npets:\n  - kind: dog\n    form: x\n", "f, line 4, pets.0.form", "Did you mean 'from'"),
+        (
+            "title: x\npets:\n  - {kind: dog, from: x, tricks: {day: 1}}\n",
+            "f, line 3, pets.0.tricks.day",
+            "Did you mean 'days'",
+        ),
+        ("title: x\npets:\n  - kind: dog\n", "f, line 3, pets.0.from", "'from' is missing"),
+        ("title: x\npets:\n  - kind: cow\n", "f, line 3, pets.0", "'cat', 'dog'"),
         ("title: x\n\tinner: 1\n", "f, line 2", "not valid YAML"),
         ("[" * 1000, "f", "nested too deeply"),
         ("", "f", "the file holds no settings"),

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from pipelines.errors import Terminal
-from pipelines.report import workbook
+from pipelines.report import render_workbook
 from pipelines.report.tables import Hidden, read_report
 from pipelines.report.workbook import report_as_workbook
 
@@ -81,7 +81,7 @@ class Book:
 def test_each_section_is_a_sheet_with_its_columns_even_without_rows(
     snapshot: duckdb.DuckDBPyConnection,
 ) -> None:
-    book = Book(workbook(snapshot))
+    book = Book(render_workbook(snapshot))
 
     assert book.names == SECTIONS
     assert book.header("quarantined") == [
@@ -98,7 +98,7 @@ def test_each_section_is_a_sheet_with_its_columns_even_without_rows(
 def test_the_header_of_each_sheet_stays_in_sight_and_columns_are_wide_enough(
     snapshot: duckdb.DuckDBPyConnection,
 ) -> None:
-    book = Book(workbook(snapshot))
+    book = Book(render_workbook(snapshot))
 
     for name in SECTIONS:
         pane = book.sheet(name).find(".//m:pane", NAMES)
@@ -111,7 +111,7 @@ def test_the_header_of_each_sheet_stays_in_sight_and_columns_are_wide_enough(
 
 def test_numbers_are_numbers_in_the_form_of_what_they_count(writer: duckdb.DuckDBPyConnection) -> None:
     writer.execute("update marts.hidden_bytes set cost_usd_month = -12.5")
-    book = Book(workbook(writer))
+    book = Book(render_workbook(writer))
 
     (hidden,) = book.rows("hidden")
     assert hidden["cost_usd_month"] == Cell("n", "-12.5", "#,##0.00", False)
@@ -130,7 +130,7 @@ def test_a_name_like_a_formula_is_a_text_even_for_who_edits_it(
 ) -> None:
     writer.execute("update marts.hidden_bytes set bucket = ?", [name])
 
-    data = workbook(writer)
+    data = render_workbook(writer)
 
     assert Book(data).rows("hidden")[0]["bucket"] == Cell("s", name, "@", True)
     assert not any(b"<f>" in Book(data).file.read(path) for path in Book(data).file.namelist())
@@ -140,7 +140,7 @@ def test_no_name_is_a_link(writer: duckdb.DuckDBPyConnection) -> None:
     writer.execute(
         "update marts.hidden_bytes set bucket = 'https://example.org/', how_to_fix = 'mailto:a@b.c'"
     )
-    book = Book(workbook(writer))
+    book = Book(render_workbook(writer))
 
     assert book.rows("hidden")[0]["bucket"] == Cell("s", "https://example.org/", "@", False)
     assert not [path for path in book.file.namelist() if "worksheets/_rels" in path]
@@ -151,7 +151,7 @@ def test_control_characters_are_shown_and_every_part_is_xml(
 ) -> None:
     nasty = f"\x00\x0b\t\r\n\u202e\uffff_x0041_{hostile}</t>&"
     writer.execute("update marts.hidden_bytes set bucket = ?", [nasty])
-    book = Book(workbook(writer))
+    book = Book(render_workbook(writer))
 
     for path in book.file.namelist():
         book.xml(path)
@@ -164,7 +164,7 @@ def test_what_is_too_long_for_a_cell_is_cut_and_says_so(writer: duckdb.DuckDBPyC
     for character, length in (("a", 32_767), ("\U0001f600", 16_383)):
         text = character * length
         writer.execute("update marts.hidden_bytes set bucket = ?, how_to_fix = ?", [text, text + character])
-        (row,) = Book(workbook(writer)).rows("hidden")
+        (row,) = Book(render_workbook(writer)).rows("hidden")
         assert row["bucket"].text == text
         assert row["how_to_fix"].text.endswith("… (cut)")
         assert len(row["how_to_fix"].text.encode("utf-16-le")) <= 2 * 32_767
@@ -180,7 +180,7 @@ def test_more_rows_than_a_sheet_holds_are_refused(snapshot: duckdb.DuckDBPyConne
 
 
 def test_the_same_snapshot_gives_the_same_bytes(snapshot: duckdb.DuckDBPyConnection) -> None:
-    data = workbook(snapshot)
+    data = render_workbook(snapshot)
 
-    assert workbook(snapshot) == data
+    assert render_workbook(snapshot) == data
     assert b"2026-11-20T06:30:00Z" in Book(data).file.read("docProps/core.xml")
