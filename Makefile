@@ -35,6 +35,7 @@ format: $(READY) ## Mend what the formatters can mend
 
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.listing
 
 airflow: $(READY) ## Airflow itself over the embedded company on localhost; Ctrl-C ends all of it
 	@$(BIN)/python dags/standalone.py

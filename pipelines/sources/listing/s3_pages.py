@@ -5,8 +5,9 @@ A regular expression instead of an XML parser: a page is flat, its elements are 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 import pyarrow as pa
@@ -27,23 +28,35 @@ SCHEMA = pa.schema(
     ]
 )
 
-_ROWS = frozenset({b"Contents", b"Version", b"DeleteMarker"})
+_ROWS = (b"Contents", b"Version", b"DeleteMarker")
 _FIELDS = (b"Key", b"VersionId", b"IsLatest", b"LastModified", b"ETag", b"Size", b"StorageClass")
 _ABOUT = (b"IsTruncated", b"EncodingType", b"NextContinuationToken", b"NextKeyMarker", b"NextVersionIdMarker")
-_ELEMENTS = re.compile(b"<(%s)>([^<]*)" % b"|".join([*_ROWS, *_FIELDS, *_ABOUT]))
+_ELEMENT = b"Element"
+
+
+def _texts(names: Iterable[bytes]) -> re.Pattern[bytes]:
+    return re.compile(b"<(%s)>([^<]*)" % b"|".join(names))
+
+
+_ABOUT_PAGE = _texts(_ABOUT)
+_OF_ROWS = _texts((*_ROWS, *_FIELDS))
+_FIRST_ROW = re.compile(b"<(%s)>(.*?)</\\1>" % b"|".join(_ROWS), re.DOTALL)
 _ENTITY = re.compile(r"&(?:#(\d+)|#[xX]([0-9a-fA-F]+)|(\w+));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _LATE = 0.75
 
-_Row = dict[bytes, bytes]
+_Columns = Mapping[bytes, Sequence[bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class S3Page:
     """What one answer of ListObjectsV2 or ListObjectVersions holds."""
 
-    rows: list[_Row]
-    """In key order among each kind of element; some servers put delete markers last."""
+    elements: Sequence[bytes]
+    """What each row is; rows are in key order, but some servers put delete markers behind all versions."""
+    keys: Sequence[bytes]
+    columns: _Columns
+    """The other fields."""
     about: Mapping[bytes, bytes]
 
     @property
@@ -67,60 +80,86 @@ class S3Page:
         probe = self._probe()
         if last is None or probe.last <= last:
             # A page that ends with the range's last key may leave versions of it to the next.
-            return Page(self._batch(self.rows), probe, self.following)
-        return Page(self._batch([row for row in self.rows if self._key(row[b"Key"]) <= last]), probe, None)
+            return Page(self._batch(), probe, self.following)
+        inside = pa.array([self._key(key) <= last for key in self.keys], pa.bool_())
+        return Page(self._batch().filter(inside), probe, None)
 
     def _probe(self) -> Probe:
-        if not self.rows:
+        if not self.keys:
             return Probe(None, is_end=self.following is None)
-        first = min(self._key(row[b"Key"]) for row in self._ends(0))
-        last = max(self._key(row[b"Key"]) for row in self._ends(-1))
-        late = int(len(self.rows) * _LATE)
+        first = min(self._key(key) for key in self._ends(-1))
+        last = max(self._key(key) for key in self._ends(1))
+        late = int(len(self.keys) * _LATE)
         return Probe(
             first,
-            late=min(self._key(self.rows[late][b"Key"]), last),
+            late=min(self._key(self.keys[late]), last),
+            late_count=len(self.keys) - late - 1,
             last=last,
-            late_count=len(self.rows) - late - 1,
-            count=len(self.rows),
+            count=len(self.keys),
             is_end=self.following is None,
         )
 
-    def _ends(self, place: int) -> list[_Row]:
-        kinds: dict[bytes, _Row] = {}
-        for row in reversed(self.rows) if place == 0 else self.rows:
-            kinds[row[b"element"]] = row
-        return list(kinds.values())
+    def _ends(self, step: int) -> Iterable[bytes]:
+        """Return the last key of each kind of row, or with a step of -1 the first."""
+        return dict(zip(self.elements[::step], self.keys[::step], strict=True)).values()
 
     def _key(self, text: bytes) -> str:
         return unquote_plus(text.decode(), errors="strict") if self.is_encoded else plain_text(text)
 
-    def _batch(self, rows: list[_Row]) -> pa.RecordBatch:
-        keys = [row[b"Key"] if self.is_encoded else plain_text(row[b"Key"]) for row in rows]
-        others = [[row.get(name) for row in rows] for name in (b"element", *_FIELDS[1:])]
-        element, *values = [pa.array(column, pa.string()) for column in others]
-        encoded = pa.array([self.is_encoded] * len(rows), pa.bool_())
+    def _batch(self) -> pa.RecordBatch:
+        keys = self.keys if self.is_encoded else [plain_text(key) for key in self.keys]
+        nothing = [None] * len(keys)
+        texts = (self.elements, keys, *(self.columns.get(name, nothing) for name in _FIELDS[1:]))
+        encoded = pa.array([self.is_encoded] * len(keys), pa.bool_())
         return pa.RecordBatch.from_arrays(
-            [element, pa.array(keys, pa.string()), *values, encoded], schema=SCHEMA
+            [*(pa.array(column, pa.string()) for column in texts), encoded], schema=SCHEMA
         )
 
 
 def parse_s3_page(body: bytes) -> S3Page:
     """Return what a whole answer holds."""
-    found = _ELEMENTS.findall(body)
-    rows: list[_Row] = []
-    row: _Row = {}
-    for name, text in found:
-        if name in _ROWS:
-            row = {b"element": name}
-            rows.append(row)
-        else:
-            row[name] = text
-    return S3Page(rows, dict(found))
+    first = _FIRST_ROW.search(body)
+    if first is None:
+        return S3Page((), (), {}, dict(_ABOUT_PAGE.findall(body)))
+    end = max(body.rfind(b"</%s>" % row) for row in _ROWS)
+    about = dict(_ABOUT_PAGE.findall(body[: first.start()] + body[end:]))
+    elements, columns = _alike(body, first) or _different(body[first.start() :])
+    keys = [key or b"" for key in columns[b"Key"]]
+    return S3Page(elements, keys, columns, about)
 
 
 def plain_text(text: bytes) -> str:
     """Return the text of an XML element, with its entities resolved."""
     return _ENTITY.sub(_resolved, text.decode()) if b"&" in text else text.decode()
+
+
+def _alike(body: bytes, first: re.Match[bytes]) -> tuple[Sequence[bytes], _Columns] | None:
+    """Return the columns of rows that are all made as the first one is; None where they are not."""
+    element, row = first.groups()
+    names = tuple(name for name, _ in _OF_ROWS.findall(row))
+    rows = _row_pattern(element, names).findall(body)
+    if len(names) < 2 or len(rows) != body.count(b"<Key>"):
+        return None
+    return [element] * len(rows), dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+@lru_cache(maxsize=64)
+def _row_pattern(element: bytes, names: Sequence[bytes]) -> re.Pattern[bytes]:
+    # What else a row may hold stands between its fields, but no other row does.
+    others = b"[^<]*(?:<(?!(?:%s)>)[^<]*)*" % b"|".join((b"/" + element, *_ROWS, *_FIELDS))
+    fields = b"".join(b"<%s>([^<]*)</%s>%s" % (name, name, others) for name in names)
+    return re.compile(b"<%s>%s%s</%s>" % (element, others, fields, element))
+
+
+def _different(body: bytes) -> tuple[Sequence[bytes], _Columns]:
+    rows: list[dict[bytes, bytes]] = []
+    for name, text in _OF_ROWS.findall(body):
+        if name in _ROWS:
+            rows.append({_ELEMENT: name})
+        else:
+            rows[-1][name] = text
+    columns = {name: [row.get(name) for row in rows] for name in _FIELDS}
+    return [row[_ELEMENT] for row in rows], columns
 
 
 def _resolved(entity: re.Match[str]) -> str:

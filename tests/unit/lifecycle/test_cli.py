@@ -90,7 +90,7 @@ def test_the_whole_way_for_people(call: Call, world: Lab) -> None:
     assert code == 2
     assert "checkpoint-100" in out
     assert "next: moraine-lifecycle approve" in err
-    plan = next((world.home / "lake" / "plans").iterdir()).name
+    plan = next((world.home / "lake" / "plans").glob("*/plan.json")).parent.name
     assert "Why the others stay" in call("show", plan)[1]
     assert "the newest complete one" in call("why", plan, world.saves[3].uri)[1]
     assert "approved by Ada" in call("approve", plan, "--by", "Ada")[1]
@@ -111,7 +111,7 @@ def test_nothing_to_do_is_exit_code_0(call: Call, world: Lab) -> None:
 def test_an_unapproved_plan_is_exit_code_4_and_changes_nothing(call: Call, world: Lab) -> None:
     before = world.classes()
     call("plan", "--policy", str(world.policy()))
-    plan = next((world.home / "lake" / "plans").iterdir()).name
+    plan = next((world.home / "lake" / "plans").glob("*/plan.json")).parent.name
     code, out, err = call("apply", plan)
     assert (code, out) == (4, "")
     assert "nobody approved this plan" in err
