@@ -103,7 +103,7 @@ def asked(warehouse: Path) -> list[tuple[str, list[object]]]:
     return [
         *((f"describe {table}", list[object]()) for (table,) in tables),
         *((f"select * from {table} order by all", []) for (table,) in tables),
-        *((query, []) for query in FIGURES.values()),
+        *((f"select * from ({query}) order by all", []) for query in FIGURES.values()),
         *((query, list[object]([AS_OF.isoformat()] if "$1" in query else [])) for query in report),
         (COMMENTS, []),
     ]
