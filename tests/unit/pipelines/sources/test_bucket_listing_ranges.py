@@ -50,7 +50,7 @@ class ListedKeys:
         return Page(rows, probe, None if is_end else {"after": probe.last})
 
     def select(self, relation: str, snapshot_at: datetime) -> str:
-        raise NotImplementedError(relation, snapshot_at)
+        return f"select key, '{snapshot_at}'::timestamp as snapshot_at from {relation}"
 
     def probe_all(self, keys: Sequence[str]) -> list[Probe]:
         return [self.page(self.start(key), None).probe for key in keys]
