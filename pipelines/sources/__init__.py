@@ -1,6 +1,8 @@
 """Finding complete deliveries, and turning each of their parts into typed Parquet.
 
-One module per kind of source; see the README beside this file for how to add one.
+One module per kind of source; see the README beside this file for how to add one. What asks a service is
+loaded where it is needed: HTTP clients and Arrow take longer to load than a small file takes to land, and a
+night is landed by many small processes.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,20 +12,16 @@ from functools import partial
 from pathlib import Path
 
 from pipelines.domain.deliveries import Converted, Delivery
+from pipelines.domain.uris import BucketUri
 from pipelines.sources import (
     aws_cur,
     aws_cur2,
     bill_days,
-    bucket_listing,
     focus,
     gcp_billing,
     gcs_inventory,
-    mlflow,
-    observed,
     s3_inventory,
-    s3_uploads,
 )
-from pipelines.sources.listing import LISTERS
 from pipelines.sources.places import Found, Place, found, open_place
 from pipelines.sources.reading import FileForm, Query, convert_file
 
@@ -47,8 +45,12 @@ def find(place: Place, now: datetime) -> Found:
         case "s3-inventory":
             return _with_uploads(place, s3_inventory.find(place), now)
         case "bucket-listing":
+            from pipelines.sources import bucket_listing  # noqa: PLC0415  (see above)
+
             return _with_uploads(place, bucket_listing.find(place, now), now)
         case "mlflow":
+            from pipelines.sources import mlflow  # noqa: PLC0415  (see above)
+
             return found((mlflow.find(place, now),))
         case kind:
             return _FINDERS[kind](place)
@@ -61,9 +63,13 @@ def convert(place: Place, delivery: Delivery, index: int, into: Path) -> Convert
         Damaged: the part is missing, is not what the manifest says, or cannot be read.
     """
     if delivery.is_answer:
+        from pipelines.sources import observed  # noqa: PLC0415  (see above)
+
         return observed.convert(place, delivery, into)
     rollups = {**ROLLUPS.get(delivery.table, {}), **bill_days.rollup(delivery)}
     if delivery.kind == "bucket-listing":
+        from pipelines.sources import bucket_listing  # noqa: PLC0415  (see above)
+
         return bucket_listing.convert(place, delivery, index, into, rollups)
     query, form = _FILES[delivery.kind](delivery)
     return convert_file(place, delivery, index, into, query, form=form, rollups=rollups)
@@ -71,10 +77,18 @@ def convert(place: Place, delivery: Delivery, index: int, into: Path) -> Convert
 
 def at_once(delivery: Delivery) -> int:
     """Return how many parts of a delivery are best converted at a time."""
-    return LISTERS if delivery.kind == "bucket-listing" else 1
+    if delivery.kind != "bucket-listing":
+        return 1
+    from pipelines.sources.listing import LISTERS  # noqa: PLC0415  (see above)
+
+    return LISTERS
 
 
 def _with_uploads(place: Place, inventories: Found, now: datetime) -> Found:
+    if not isinstance(place.uri, BucketUri):
+        return inventories
+    from pipelines.sources import s3_uploads  # noqa: PLC0415  (see above)
+
     match s3_uploads.find(place, now):
         case Delivery() as uploads:
             return replace(inventories, deliveries=(*inventories.deliveries, uploads))

@@ -86,7 +86,8 @@ def convert(
         _CREW.harvest(lister, KeyRange(part.key, part.until), stream.write_batch)
     query = partial(lister.select, snapshot_at=cast("datetime", delivery.snapshot_at))
     try:
-        return convert_pages(place, delivery.table, pages, query, rollups, into)
+        with pa.memory_map(str(pages)) as file, pa.ipc.open_stream(file) as stream:
+            return convert_pages(place, delivery.table, stream, query, rollups, into)
     finally:
         pages.unlink()
 

@@ -2,28 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-import pyarrow as pa
-
 from pipelines.domain.quoting import quote, quote_name
-from pipelines.domain.raw_tables import RAW_TABLES, Columns
+from pipelines.domain.raw_tables import Columns
 from pipelines.errors import Damaged
 
 Present = Mapping[str, str]
 """The columns of a file: DuckDB type by name."""
-
-_ARROW = {
-    "varchar": pa.string(),
-    "bigint": pa.int64(),
-    "boolean": pa.bool_(),
-    "double": pa.float64(),
-    "timestamp": pa.timestamp("us"),
-    "decimal(38,12)": pa.decimal128(38, 12),
-}
-
-
-def arrow_schema(table: str) -> pa.Schema:
-    """Return a raw table's columns as Arrow has them."""
-    return pa.schema([(name, _ARROW[kind]) for name, kind in RAW_TABLES[table]])
 
 
 def require(present: Iterable[str], required: Iterable[str], *, where: str, fix: str) -> None:

@@ -11,9 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.domain.deliveries import Converted, Delivery, Part
+from pipelines.domain.raw_tables import RAW_TABLES
 from pipelines.errors import Terminal
-from pipelines.sources.columns import arrow_schema
 from pipelines.sources.places import Place
+
+_ARROW = {
+    "varchar": pa.string(),
+    "bigint": pa.int64(),
+    "boolean": pa.bool_(),
+    "double": pa.float64(),
+    "timestamp": pa.timestamp("us"),
+    "decimal(38,12)": pa.decimal128(38, 12),
+}
 
 
 def fingerprint(rows: Sequence[Mapping[str, object]]) -> str:
@@ -25,7 +34,7 @@ def fingerprint(rows: Sequence[Mapping[str, object]]) -> str:
 def keep(place: Place, delivery: Delivery, rows: Sequence[Mapping[str, object]]) -> Delivery:
     """Keep rows of a delivery's table in the scratch directory; return it as the answer of a service."""
     place.scratch.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist(list(rows), schema=arrow_schema(delivery.table))
+    table = pa.Table.from_pylist(list(rows), schema=_arrow_schema(delivery.table))
     pq.write_table(table, _path(place, delivery))
     size = sum(part.size_bytes or 0 for part in delivery.parts)
     return replace(delivery, parts=(Part("", size),), is_answer=True)
@@ -51,3 +60,7 @@ def convert(place: Place, delivery: Delivery, into: Path) -> Converted:
 
 def _path(place: Place, delivery: Delivery) -> Path:
     return place.scratch / f"{delivery.source}-{delivery.table}-{delivery.delivery_id}.parquet"
+
+
+def _arrow_schema(table: str) -> pa.Schema:
+    return pa.schema([(name, _ARROW[kind]) for name, kind in RAW_TABLES[table]])

@@ -12,9 +12,6 @@ from types import MappingProxyType
 from typing import Literal
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import orc
 
 from pipelines.domain.deliveries import Converted, Delivery
 from pipelines.domain.quoting import quote, quote_name
@@ -115,21 +112,17 @@ def convert_file(  # noqa: PLR0913  (one file: where it is, where it goes, and h
 def convert_pages(
     place: Place,
     table: str,
-    path: Path,
+    pages: object,
     query: Callable[[str], str],
     rollups: Mapping[str, str],
     into: Path,
 ) -> Converted:
-    """Turn an Arrow stream on this machine into Parquet, as `convert_file` does; `query` selects from a name.
+    """Turn an Arrow stream into Parquet, as `convert_file` does; `query` selects from a name.
 
     Raises:
         Damaged: a value is not what the raw table promises.
     """
-    with (
-        _connected(place, path, f"source {place.source.name}, {place.uri}") as connection,
-        pa.memory_map(str(path)) as file,
-        pa.ipc.open_stream(file) as pages,
-    ):
+    with _connected(place, into, f"source {place.source.name}, {place.uri}") as connection:
         # A stream is read once; describing the query reads nothing of it.
         connection.register("pages", pages)
         return _converted(connection, table, query("pages"), rollups, into)
@@ -183,7 +176,7 @@ def _connected(place: Place, path: Path, where: str) -> Iterator[duckdb.DuckDBPy
     with closing(_connection(place)) as connection:
         try:
             yield connection
-        except (duckdb.Error, pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        except (duckdb.Error, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
             problem = str(error).partition("\n")[0].replace(str(path), path.name)
             if _is_of_this_machine(error):
                 raise Terminal(
@@ -229,14 +222,12 @@ def _open(connection: duckdb.DuckDBPyConnection, path: Path, where: str, form: F
         case "parquet":
             relation = f"read_parquet({_literal(path)}, hive_partitioning = false)"
             present = _described(connection, relation)
-            # Names of the file's top level, in the same order.
-            return DataFile(relation, present, where, _renamed(present, pq.read_schema(path).names))
+            return DataFile(relation, present, where, _renamed(present, _top_level(connection, path)))
         case "orc":
-            file = orc.ORCFile(path)
-            stripes = (file.read_stripe(index) for index in range(file.nstripes))
-            connection.register("orc_file", pa.RecordBatchReader.from_batches(file.schema, stripes))
-            connection.register("orc_columns", file.schema.empty_table())
-            return DataFile("orc_file", _described(connection, "orc_columns"), where)
+            from pipelines.sources import orc_file  # noqa: PLC0415  (Arrow loads for as long as a file lands)
+
+            columns = orc_file.register(connection, path)
+            return DataFile(orc_file.NAME, _described(connection, columns), where)
         case "jsonl":
             return _open_json(path, where, form)
         case _:
@@ -246,6 +237,21 @@ def _open(connection: duckdb.DuckDBPyConnection, path: Path, where: str, form: F
 def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> Present:
     described = connection.execute(f"describe select * from {relation}").fetchall()
     return {str(row[0]): str(row[1]) for row in described}
+
+
+def _top_level(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[str]:
+    """Return the names that the file itself gives its columns, in their order."""
+    nodes = connection.execute(
+        f"select name, coalesce(num_children, 0) from parquet_schema({_literal(path)})"
+    ).fetchall()
+    # The schema is a tree, written depth first below a root.
+    at = 1
+    while at < len(nodes):
+        yield str(nodes[at][0])
+        below = 1
+        while below:
+            below += int(nodes[at][1]) - 1
+            at += 1
 
 
 def _open_json(path: Path, where: str, form: FileForm) -> DataFile:

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.floors import FLOORS
+from tests.bench import building, floors, landing
 from tests.bench.inventories import MOST_PART_ROWS, write_inventory
 
 ALL = ("scan_keys", "copy_parquet", "land_parquet", "copy_csv", "convert_csv", "land_csv", "build", "gates")
@@ -79,8 +79,8 @@ def _median(name: str, runs: list[Measured]) -> Measured:
 def _run(name: str, work: Path) -> Measured:
     if name.startswith("land_"):
         shutil.rmtree(work / f"lake-{name.removeprefix('land_')}", ignore_errors=True)
-    module = "tests.bench.floors" if name in FLOORS else "tests.bench.cases"
-    words = [sys.executable, "-m", module, name, str(work)]
+    home = next(module for module in (floors, landing, building) if name in module.CASES)
+    words = [sys.executable, "-m", home.__name__, name, str(work)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         answer = process.stdout.read().strip() if process.stdout else ""
         _, status, usage = os.wait4(process.pid, 0)

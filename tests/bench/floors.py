@@ -59,7 +59,7 @@ def convert_csv(work: Path) -> object:
     return _copy(work, f"with read as ({read}) {decoded}", _files(work, "csv"))
 
 
-FLOORS: dict[str, Callable[[Path], object]] = {
+CASES: dict[str, Callable[[Path], object]] = {
     floor.__name__: floor for floor in (scan_keys, copy_parquet, copy_csv, convert_csv)
 }
 
@@ -80,4 +80,4 @@ def _files(work: Path, name: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{FLOORS[sys.argv[1]](Path(sys.argv[2]))}\n")
+    sys.stdout.write(f"{CASES[sys.argv[1]](Path(sys.argv[2]))}\n")

@@ -1,34 +1,23 @@
-"""One measured piece of work each; run in a process of its own by `python -m tests.bench`."""
+"""Building and checking, measured: one piece of work each, run in a process of its own."""
 
 import shutil
 import sys
 from collections.abc import Callable
-from datetime import date, datetime
-from functools import partial
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
-from pipelines import raw, sources
-from pipelines.domain.configuration import Engine, Gates, Source, Teams
+from pipelines import raw
+from pipelines.domain.configuration import Engine, Gates, Teams
 from pipelines.domain.deliveries import in_force
 from pipelines.gates import run_gates
 from pipelines.stores import LocalStore
 from pipelines.warehouse.build import build_warehouse
 from pipelines.warehouse.inputs import Inputs
-from tests.bench.floors import MEMORY_LIMIT, THREADS
+from tests.bench.floors import THREADS
 
 AS_OF = date(2026, 11, 19)
-
-
-def land_parquet(work: Path) -> object:
-    """Verify and land the Parquet inventory, with its directory roll-up."""
-    return _land(work, "parquet")
-
-
-def land_csv(work: Path) -> object:
-    """Verify and land the CSV inventory, with its directory roll-up."""
-    return _land(work, "csv")
 
 
 def build(work: Path) -> object:
@@ -57,26 +46,11 @@ def gates(work: Path) -> object:
     return len(results), failed
 
 
-CASES: dict[str, Callable[[Path], object]] = {
-    case.__name__: case for case in (land_parquet, land_csv, build, gates)
-}
+CASES: dict[str, Callable[[Path], object]] = {case.__name__: case for case in (build, gates)}
 
 
 def _engine(work: Path) -> Engine:
     return Engine(memory_limit="2GB", threads=THREADS, temp_directory=str(work / "tmp"))
-
-
-def _land(work: Path, name: str) -> object:
-    home = work / name / "inv" / "bench" / "daily"
-    source = Source(name="train", kind="s3-inventory", uri=f"file:{home}", bucket="bench")
-    place = sources.open_place(source, work, (), work / "tmp", memory_limit=MEMORY_LIMIT)
-    lake = LocalStore(work / f"lake-{name}")
-    found = sources.find(place, datetime(2026, 11, 20, 6))
-    landed = [
-        raw.land(lake, delivery, partial(sources.convert, place, delivery), place.scratch)
-        for delivery in found.deliveries
-    ]
-    return sum(each.row_count for each in landed)
 
 
 if __name__ == "__main__":
