@@ -106,6 +106,17 @@ def test_credits_are_summed_beside_a_row_and_never_multiply_it(
     assert json.loads(rows[0]["credits"])[1]["name"] == "sustained use"
 
 
+def test_promotions_are_told_from_discounts_where_the_export_tells_them(
+    read_lines: Callable[..., list[dict[str, Any]]],
+) -> None:
+    both = [{"amount": "-0.5", "type": "PROMOTION"}, {"amount": "-0.25", "type": "COMMITTED_USAGE_DISCOUNT"}]
+    rows = read_lines(lines({"credits": both}, {"credits": [{"amount": "-1"}]}, {}))
+    assert [row["credits_amount"] for row in rows] == [Decimal("-0.75"), -1, 0]
+    assert [row["promotions_amount"] for row in rows] == [Decimal("-0.5"), 0, 0]
+    [untold] = read_lines(lines({"credits": [{"amount": "-1"}]}))
+    assert (untold["credits_amount"], untold["promotions_amount"]) == (-1, 0)
+
+
 def test_a_label_may_be_called_anything(read_lines: Callable[..., list[dict[str, Any]]]) -> None:
     labels = [{"key": 'a"b\\', "value": "ü\n"}, {"key": "none", "value": None}, {"key": "a.b", "value": "1"}]
     [row] = read_lines(lines({"labels": labels}))

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from pipelines import raw, sources, steps
+from pipelines import ingestion, raw, sources, steps
 from pipelines.domain.deliveries import Delivery, Part
 from pipelines.errors import NotFound
 from pipelines.sources import observed
@@ -131,7 +131,7 @@ def test_every_part_is_in_one_chunk(tmp_path: Path, machine: Machine) -> None:
     for chunk in chunks:
         found.setdefault(chunk.delivery_id, []).extend(range(chunk.start, chunk.stop))
     assert list(found.values()) == [[0], list(range(40)), list(range(7))]
-    assert len(chunks) <= steps.MOST_CHUNKS + 3
+    assert len(chunks) <= ingestion.MOST_CHUNKS + 3
 
 
 def test_a_delivery_without_files_lands_where_it_was_found(
