@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,9 @@ from pipelines import publish as publishing
 from pipelines import published as door
 from pipelines.domain.configuration import Engine
 from pipelines.domain.deliveries import BESIDES, Landed, Rejected, in_force, in_history
+from pipelines.domain.pins import Pins
 from pipelines.domain.snapshots import BuildMeta, CheckResult, Snapshot
+from pipelines.domain.uris import BucketUri, parse_uri
 from pipelines.errors import MoraineError, NotFound, Refused, Terminal
 from pipelines.ingestion import (
     Chunk,
@@ -37,7 +40,10 @@ from pipelines.ingestion import (
     quarantined,
 )
 from pipelines.news import tell_of_quarantine, tell_of_refusal
-from pipelines.report import differences
+from pipelines.reference.pin_file import read_pins
+from pipelines.reference.price_files import read_price_file
+from pipelines.reference.price_list import PriceList
+from pipelines.report import Listing, differences
 from pipelines.run import Run, alone, open_run, source_names, workspace
 from pipelines.stores import LocalStore
 from pipelines.stores.locks import Hold
@@ -102,6 +108,8 @@ def build(run: Run) -> BuildReport:
             quarantined=tuple(damaged),
             sources=_configured(run, landed),
             teams=run.settings.configuration.teams,
+            prices=_own_prices(run),
+            pins=_pins(run).pins,
         )
         path = _workplace(run, scratch)
         report = warehouse.build_warehouse(path, inputs=inputs, as_of=run.as_of, engine=_engine(run, scratch))
@@ -235,6 +243,27 @@ def published(run: Run) -> Iterator[tuple[Snapshot, duckdb.DuckDBPyConnection]]:
         yield snapshot, connection
 
 
+def listings(run: Run, as_of: date, uri: str) -> tuple[Listing, ...]:
+    """Return the newest list of the bucket that `uri` is in, as known on a day; none if none has landed."""
+    match parse_uri(uri):
+        case BucketUri(scheme=scheme, bucket=bucket):
+            table = "gcs_inventory" if scheme == "gs" else "s3_inventory"
+        case _:
+            return ()
+    known = (
+        entry
+        for entry in in_force(raw.ledger(run.lake), as_of)
+        if (entry.table, entry.scope) == (table, bucket)
+    )
+    newest = max(
+        known, key=lambda entry: (entry.snapshot_at or entry.delivered_at, entry.source), default=None
+    )
+    if newest is None:
+        return ()
+    files = tuple(run.lake.fetch(key, run.settings.scratch / "lake") for key in newest.files)
+    return (Listing(newest.source, table, bucket, newest.snapshot_at, newest.row_count, files),)
+
+
 def query(
     connection: duckdb.DuckDBPyConnection, statement: str
 ) -> tuple[list[str], list[tuple[object, ...]]]:
@@ -295,7 +324,18 @@ def _build_id(run: Run, current: list[Landed], damaged: list[Rejected]) -> str:
     parts = [run.as_of.isoformat(), _code_version(), settings]
     parts += [f"{entry.table}/{entry.source}/{entry.delivery_id}/{entry.checksum}" for entry in current]
     parts += [json.dumps(entry.to_json()) for entry in damaged]
+    parts += [listed.model_dump_json() for listed in _own_prices(run)]
+    parts += [_pins(run).model_dump_json()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _own_prices(run: Run) -> tuple[PriceList, ...]:
+    settings = run.settings
+    return tuple(read_price_file(settings.base / name) for name in settings.configuration.prices)
+
+
+def _pins(run: Run) -> Pins:
+    return read_pins(run.settings.base, run.settings.configuration.pins)
 
 
 @cache

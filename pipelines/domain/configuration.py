@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, model_validator
 
 from pipelines.domain.durations import Duration, format_duration, parse_duration
+from pipelines.domain.teams import Teams
 from pipelines.domain.yaml_text import parse_yaml
 
 SourceKind = Literal[
@@ -22,6 +23,8 @@ SourceKind = Literal[
 ]
 PLANNED_KINDS = frozenset({"s3-access-log", "gcs-usage-log", "cloudtrail-s3"})
 _INVENTORIES = frozenset({"s3-inventory", "gcs-inventory"})
+LISTS = _INVENTORIES | {"bucket-listing"}
+"""Kinds of sources that list a bucket."""
 SAFE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 
@@ -51,6 +54,11 @@ class Source(_Frozen):
     """Where: `s3://`, `gs://`, `file:`, a path, or `http://` for a registry."""
     bucket: str | None = None
     """For inventories: the bucket that is listed."""
+    artifacts: str | None = Field(default=None, pattern=r"^(s3|gs)://[^/]+")
+    """Where an MLflow server that hands out artifacts itself keeps them: its `--artifacts-destination`."""
+    read_states: bool | None = None
+    """For lists of buckets: read the small files in the bucket that say which checkpoint is the latest or the
+    best. Without it, where the uri is `s3://` or `gs://`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -68,6 +76,18 @@ class Source(_Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _artifacts_are_a_registrys(self) -> "Source":
+        if self.artifacts and self.kind != "mlflow":
+            raise ValueError(f"source {self.name!r} is no registry: 'artifacts' belongs to kind mlflow")
+        return self
+
+    @model_validator(mode="after")
+    def _states_are_in_a_bucket(self) -> "Source":
+        if self.read_states is not None and self.kind not in LISTS:
+            raise ValueError(f"source {self.name!r} lists no bucket: take 'read_states' out")
+        return self
+
 
 class Endpoint(_Frozen):
     """A store that speaks S3 elsewhere than at AWS, or Cloud Storage elsewhere than at Google."""
@@ -78,24 +98,6 @@ class Endpoint(_Frozen):
     """Where that store answers."""
     region: str = "us-east-1"
     """The region to sign for."""
-
-
-class PrefixOwner(_Frozen):
-    """Everything below a prefix belongs to a team."""
-
-    match: str = Field(pattern=r"^(s3|gs)://[^/]+/")
-    """`s3://bucket/prefix/`; the longest match wins."""
-    team: str = Field(min_length=1)
-    """Whose it is."""
-
-
-class Teams(_Frozen):
-    """Who owns which dollars."""
-
-    by_prefix: tuple[PrefixOwner, ...] = ()
-    """Owners by where objects are."""
-    by_tag: str | None = None
-    """The cost-allocation tag that names a team on bill rows."""
 
 
 _OLDEST = timedelta(days=60)
@@ -240,12 +242,16 @@ class Configuration(_Frozen):
     """Stores that are not at AWS or Google, by bucket."""
     teams: Teams = Teams()
     """Owners."""
+    prices: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Price files of your own, relative to this file; each beats those before it and those shipped."""
     gates: Gates = Gates()
     """Tolerances of the checks."""
     snapshots: Retention = Retention()
     """How long published snapshots are kept."""
     notify: tuple[Recipient, ...] = ()
     """Who is told, once a night, when a check keeps it from being published or a delivery is damaged."""
+    pins: Annotated[str, Field(min_length=1)] | None = None
+    """A file of pins, relative to this one: places that nothing is cleared from, until when, and why."""
     policies: str = "lifecycle/policies"
     """Directory of retention policies, one YAML each."""
 

@@ -15,8 +15,8 @@ LOADS = frozenset({"gcp_billing"})
 LISTINGS = frozenset({"s3_inventory", "gcs_inventory"})
 """These say how things were at one moment: of a later one nothing is known about an earlier day."""
 
-BESIDES = frozenset({"s3_uploads"})
-"""Asked of a bucket along with its inventory: with these alone, nothing of that source has landed."""
+BESIDES = frozenset({"s3_uploads", "checkpoint_states", "mlflow_runs"})
+"""Asked along with an inventory or a registry: with these alone, nothing of that source has landed."""
 
 CUT_BY_US = frozenset({"bucket-listing"})
 """Kinds whose parts are ranges of keys that we choose ourselves, and another time otherwise."""

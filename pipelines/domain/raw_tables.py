@@ -40,10 +40,14 @@ S3_INVENTORY_DIRECTORIES: Columns = (
     ("object_count", "bigint"),
     ("size_bytes", "bigint"),
     ("first_day_byte_seconds", "decimal(38,0)"),
+    ("small_object_count", "bigint"),
+    ("small_object_bytes", "bigint"),
     ("newest_at", "timestamp"),
     ("oldest_at", "timestamp"),
     ("snapshot_at", "timestamp"),
 )
+
+"""Small objects are below 128 KiB: some classes bill them as if they had that size."""
 
 GCS_INVENTORY: Columns = (
     ("bucket", "varchar"),
@@ -84,6 +88,34 @@ S3_UPLOADS: Columns = (
     ("size_bytes", "bigint"),
     ("listed_at", "timestamp"),
 )
+
+CHECKPOINT_STATES: Columns = (
+    ("provider", "varchar"),
+    ("bucket", "varchar"),
+    ("object_key", "varchar"),
+    ("directory", "varchar"),
+    ("leaf", "varchar"),
+    ("subject_directory", "varchar"),
+    ("framework", "varchar"),
+    ("state_file", "varchar"),
+    ("place", "varchar"),
+    ("tells", "varchar"),
+    ("field_holds", "varchar"),
+    ("etag", "varchar"),
+    ("size_bytes", "bigint"),
+    ("last_modified_at", "timestamp"),
+    ("listed_at", "timestamp"),
+    ("read_at", "timestamp"),
+    ("status", "varchar"),
+    ("latest_value", "varchar"),
+    ("best_value", "varchar"),
+    ("metric_name", "varchar"),
+    ("metric_value", "double"),
+    ("message", "varchar"),
+    ("read_by", "varchar"),
+)
+"""One row per small file in which a framework writes down which checkpoint counts, framework that names its
+files so, and metric in it. `etag` is what the listing calls its content: an ETag, or a generation."""
 
 AWS_CUR2: Columns = (
     ("identity_line_item_id", "varchar"),
@@ -163,6 +195,7 @@ FOCUS: Columns = (
     ("x_UsageType", "varchar"),
     ("x_Operation", "varchar"),
     ("CommitmentDiscountId", "varchar"),
+    ("CommitmentDiscountStatus", "varchar"),
 )
 
 GCP_BILLING: Columns = (
@@ -197,6 +230,7 @@ GCP_BILLING: Columns = (
     ("list_price", "decimal(38,12)"),
     ("effective_price", "decimal(38,12)"),
     ("credits_amount", "decimal(38,12)"),
+    ("promotions_amount", "decimal(38,12)"),
     ("credits", "varchar"),
     ("invoice_month", "varchar"),
     ("cost_type", "varchar"),
@@ -204,7 +238,7 @@ GCP_BILLING: Columns = (
     ("adjustment_description", "varchar"),
 )
 """One row per line of the billing export. Labels are JSON objects; `credits_amount` is the sum of all
-credits, which are negative."""
+credits, which are negative, and `promotions_amount` of those that are no discount but somebody's gift."""
 
 BILL_DAYS: Columns = (
     ("source", "varchar"),
@@ -227,8 +261,23 @@ MLFLOW_VERSIONS: Columns = (
     ("source", "varchar"),
     ("run_id", "varchar"),
     ("status", "varchar"),
+    ("model_id", "varchar"),
+    ("location", "varchar"),
     ("read_at", "timestamp"),
 )
+"""`source` is what the registry says, `location` where that is; see `pipelines.domain.claims`."""
+
+MLFLOW_RUNS: Columns = (
+    ("run_id", "varchar"),
+    ("name", "varchar"),
+    ("status", "varchar"),
+    ("started_at", "timestamp"),
+    ("named_by", "varchar"),
+    ("location", "varchar"),
+    ("folder", "varchar"),
+    ("read_at", "timestamp"),
+)
+"""One row per run that has not ended and place that it names: a location, or the name of a folder."""
 
 DELIVERIES: Columns = (
     ("source", "varchar"),
@@ -252,13 +301,24 @@ RAW_TABLES: Mapping[str, Columns] = {
     "gcs_inventory": GCS_INVENTORY,
     "gcs_inventory_directories": GCS_INVENTORY_DIRECTORIES,
     "s3_uploads": S3_UPLOADS,
+    "checkpoint_states": CHECKPOINT_STATES,
     "aws_cur2": AWS_CUR2,
     "focus": FOCUS,
     "gcp_billing": GCP_BILLING,
     "bill_days": BILL_DAYS,
     "mlflow_versions": MLFLOW_VERSIONS,
+    "mlflow_runs": MLFLOW_RUNS,
 }
 """The tables that sources land as Parquet."""
+
+ADDED_COLUMNS: Mapping[str, frozenset[str]] = {
+    "s3_inventory_directories": frozenset({"small_object_count", "small_object_bytes"}),
+    "gcs_inventory_directories": frozenset({"small_object_count", "small_object_bytes"}),
+    "gcp_billing": frozenset({"promotions_amount"}),
+    "focus": frozenset({"CommitmentDiscountStatus"}),
+    "mlflow_versions": frozenset({"model_id", "location"}),
+}
+"""Columns that files of an older version lack: they read as null, because no provider keeps lists so long."""
 
 LANDED_AT: Columns = (("landed_file", "varchar"), ("landed_row", "bigint"))
 """Where a row stands in the lake. The `raw` views add it: bills have no row id that outlives a delivery."""

@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, get_args
 
+import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
@@ -49,6 +50,25 @@ def parse_yaml(text: str, model: type[Model], *, origin: str) -> Model:
         raise _explain(error, document, model, origin) from None
 
 
+def parse_shipped_yaml(text: str, model: type[Model], *, origin: str) -> Model:
+    """Return a file that comes along with the program as a `model`, ten times as fast.
+
+    What nobody edits needs no search for duplicate keys each time it is read; the tests search for them.
+
+    Raises:
+        Terminal: as `parse_yaml`, with its message.
+    """
+    try:
+        return model.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, ValidationError, ValueError, RecursionError):
+        return parse_yaml(text, model, origin=origin)
+
+
+def line_of(text: str, path: Sequence[int | str]) -> int:
+    """Return the line, counted from 1, on which a value of a YAML text begins."""
+    return _line_of(YAML(typ="rt").load(text), path)
+
+
 def _load(text: str, origin: str) -> object:
     try:
         return YAML(typ="rt").load(text)
@@ -62,6 +82,11 @@ def _load(text: str, origin: str) -> object:
         problem = error.problem if isinstance(error, MarkedYAMLError) else "not readable"
         raise Terminal(
             f"not valid YAML: {problem}", where=where, fix="Mend the indentation or quoting there."
+        ) from None
+    except ValueError as error:
+        # A day such as 2027-02-31 is a number to YAML, and none to the calendar; it has no line.
+        raise Terminal(
+            f"a value cannot be read: {error}", where=origin, fix="Write days as 2027-01-31, or in quotes."
         ) from None
     except RecursionError:
         raise Terminal("nested too deeply", where=origin, fix="Write what the README shows.") from None

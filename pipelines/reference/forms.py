@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.domain.yaml_text import parse_yaml
+from pipelines.domain.yaml_text import parse_shipped_yaml
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -41,4 +41,4 @@ def load(name: str, form: type[Form]) -> Form:
         Terminal: the file does not have this form.
     """
     path = Path(__file__).parent / name
-    return parse_yaml(path.read_text(encoding="utf-8"), form, origin=str(path))
+    return parse_shipped_yaml(path.read_text(encoding="utf-8"), form, origin=str(path))

@@ -10,6 +10,9 @@ from pipelines.reference.tables import ReferenceTable
 Place = Literal["", "here", "pair", "internet", "customer", "edge"]
 Layer = Literal["compute", "storage", "retrieval", "network", "operations", "people", "other"]
 MeterGroup = Literal["storage", "requests", "transfer", "retrieval", "other"]
+SpreadBy = Literal["", "bytes", "padding", "overhead", "new_objects", "monitored_objects"]
+_STORAGE_METERS = ("storage_meters.yaml", "storage_meters_gcp.yaml")
+_TRANSFER_RULES = ("transfer_rules.yaml", "transfer_rules_gcp.yaml")
 
 
 class TransferRule(Frozen):
@@ -23,6 +26,8 @@ class TransferRule(Frozen):
     """RE2 pattern; empty matches anything."""
     operation: str = ""
     """RE2 pattern; empty matches anything."""
+    sku_ids: tuple[str, ...] = ()
+    """Codes that mean the same, for bills that give a code and no description."""
     comes_from: Place = Field(default="", alias="from")
     """Where the bytes leave."""
     goes_to: Place = Field(default="", alias="to")
@@ -75,8 +80,10 @@ class StorageMeter(Frozen):
     """The class it is of, where it has one."""
     meter_group: MeterGroup
     """What kind of charge it is."""
-    holds_objects: bool = False
-    """Whether an inventory lists the very bytes it measures."""
+    spread_by: SpreadBy = ""
+    """What of an inventory shows which prefix caused it; empty where nothing does."""
+    objects_class: str = ""
+    """The class of the objects that cause it, where the meter is of another."""
 
 
 class StorageMeters(Cited):
@@ -171,24 +178,31 @@ def meter_tables() -> tuple[ReferenceTable, ...]:
 
 
 def _transfer_rules() -> ReferenceTable:
-    listed = load("transfer_rules.yaml", TransferRules)
     rows = (
         (
             listed.provider,
             position,
             rule.category,
             rule.product_code,
-            rule.usage_type,
+            _usage_type(rule),
             rule.operation,
             rule.comes_from,
             rule.goes_to,
             rule.is_transfer,
         )
+        for listed in (load(name, TransferRules) for name in _TRANSFER_RULES)
         for position, rule in enumerate(listed.rules, start=1)
     )
     names = "category product_pattern usage_type_pattern operation_pattern comes_from goes_to"
     columns = (("provider", "varchar"), ("position", "bigint"), *_texts(names), ("is_transfer", "boolean"))
     return ReferenceTable("transfer_rules", columns, tuple(rows))
+
+
+def _usage_type(rule: TransferRule) -> str:
+    if not rule.sku_ids:
+        return rule.usage_type
+    codes = "|".join(sku_id.lower() for sku_id in rule.sku_ids)
+    return f"{rule.usage_type}|^({codes})$"
 
 
 def _regions() -> ReferenceTable:
@@ -197,7 +211,6 @@ def _regions() -> ReferenceTable:
 
 
 def _storage_meters() -> ReferenceTable:
-    listed = load("storage_meters.yaml", StorageMeters)
     rows = (
         (
             listed.provider,
@@ -207,14 +220,17 @@ def _storage_meters() -> ReferenceTable:
             meter.operation,
             meter.storage_class,
             meter.meter_group,
-            meter.holds_objects,
+            meter.spread_by,
+            meter.objects_class or meter.storage_class,
+            meter.spread_by == "bytes",
         )
+        for listed in (load(name, StorageMeters) for name in _STORAGE_METERS)
         for position, meter in enumerate(listed.meters, start=1)
     )
     columns = (
         *_texts("provider service_code"),
         ("position", "bigint"),
-        *_texts("usage_type_pattern operation_pattern storage_class meter_group"),
+        *_texts("usage_type_pattern operation_pattern storage_class meter_group spread_by objects_class"),
         ("holds_objects", "boolean"),
     )
     return ReferenceTable("storage_meters", columns, tuple(rows))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pipelines.domain.yaml_text import parse_yaml
+from pipelines.domain.yaml_text import parse_shipped_yaml
 from pipelines.errors import Terminal
 
 GRAIN = "One row per "
@@ -85,4 +85,4 @@ def read_description(sql: Path) -> Description:
             where=str(path),
             fix="Describe it there: 'description: One row per …', key, columns, and at least one test.",
         )
-    return parse_yaml(path.read_text(encoding="utf-8"), Description, origin=str(path))
+    return parse_shipped_yaml(path.read_text(encoding="utf-8"), Description, origin=str(path))

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
 
-from pipelines.domain.configuration import Teams
 from pipelines.domain.quoting import quote, quote_name, quote_table
 from pipelines.domain.raw_tables import Columns
+from pipelines.domain.teams import Teams
 from pipelines.warehouse.build import SCHEMAS, set_as_of
 from pipelines.warehouse.contracts import check_columns
 from pipelines.warehouse.descriptions import Example, Row

@@ -1,24 +1,25 @@
 """What a build starts from, put into the schemas `raw` and `reference`."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
-from pipelines.domain.configuration import Teams
 from pipelines.domain.deliveries import Landed, Rejected
+from pipelines.domain.pins import Pin
 from pipelines.domain.quoting import quote, quote_name, quote_table
-from pipelines.domain.raw_tables import DELIVERIES, LANDED_AT, RAW_TABLES, Columns
-from pipelines.domain.tag_keys import in_snake_case
-from pipelines.domain.uris import BucketUri, parse_uri
+from pipelines.domain.raw_tables import ADDED_COLUMNS, DELIVERIES, LANDED_AT, RAW_TABLES, Columns
+from pipelines.domain.teams import Teams
 from pipelines.errors import Terminal
 from pipelines.reference import reference_tables
 from pipelines.reference.column_meanings import column_meaning
+from pipelines.reference.price_list import PriceList, price_tables
 from pipelines.reference.tables import MEANINGS
+from pipelines.warehouse.owners import OWNER_TABLES, owner_rows
 
-TEAM_PREFIXES: Columns = (("bucket", "varchar"), ("prefix", "varchar"), ("team", "varchar"))
-TEAM_TAGS: Columns = (("position", "bigint"), ("json_path", "varchar"))
+PINS: Columns = (("place", "varchar"), ("until", "date"), ("because", "varchar"))
 SOURCES: Columns = (("source", "varchar"), ("kind", "varchar"), ("has_landed", "boolean"))
 
 
@@ -46,17 +47,18 @@ class Inputs:
     """What `moraine.yaml` says to read."""
     teams: Teams = field(default_factory=Teams)
     """Who owns what."""
+    pins: Sequence[Pin] = ()
+    """What people want kept."""
+    prices: Sequence[PriceList] = ()
+    """A company's own price files, in the order of `moraine.yaml`."""
 
 
 def given_tables() -> Mapping[str, Columns]:
     """Return the columns of every table that no model makes, by qualified name."""
     raw = {f"raw.{name}": (*columns, *LANDED_AT) for name, columns in RAW_TABLES.items()}
     kept = {f"reference.{table.name}": table.columns for table in reference_tables()}
-    settings = {
-        "reference.sources": SOURCES,
-        "reference.team_prefixes": TEAM_PREFIXES,
-        "reference.team_tags": TEAM_TAGS,
-    }
+    owned = {f"reference.{name}": columns for name, columns in OWNER_TABLES.items()}
+    settings = {"reference.sources": SOURCES, "reference.pins": PINS, **owned}
     return {**raw, "raw.deliveries": DELIVERIES, **kept, **settings}
 
 
@@ -77,19 +79,26 @@ def load_inputs(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
         _load_raw(connection, name, inputs.files.get(name, ()))
     entries = [*map(_ledger_row, inputs.ledger), *map(_quarantine_row, inputs.quarantined)]
     fill_table(connection, "raw.deliveries", DELIVERIES, entries)
-    load_reference(connection, inputs.teams, inputs.sources)
+    load_reference(connection, inputs.teams, inputs.sources, inputs.prices, inputs.pins)
 
 
 def load_reference(
-    connection: duckdb.DuckDBPyConnection, teams: Teams, sources: Iterable[ConfiguredSource] = ()
+    connection: duckdb.DuckDBPyConnection,
+    teams: Teams,
+    sources: Iterable[ConfiguredSource] = (),
+    prices: Sequence[PriceList] = (),
+    pins: Sequence[Pin] = (),
 ) -> None:
-    """Make the tables of `reference`: facts kept by hand, and the sources and owners of `moraine.yaml`."""
-    for table in reference_tables():
+    """Make the tables of `reference`: facts kept by hand, and what `moraine.yaml` says."""
+    own = {table.name: table for table in price_tables(prices)} if prices else {}
+    for table in (own.get(kept.name, kept) for kept in reference_tables()):
         fill_table(connection, f"reference.{table.name}", table.columns, table.rows)
     configured = [(source.name, source.kind, source.has_landed) for source in sources]
     fill_table(connection, "reference.sources", SOURCES, configured)
-    fill_table(connection, "reference.team_prefixes", TEAM_PREFIXES, _prefix_rows(teams))
-    fill_table(connection, "reference.team_tags", TEAM_TAGS, _tag_rows(teams))
+    pinned = [(pin.claim.place, pin.until, pin.because) for pin in pins]
+    fill_table(connection, "reference.pins", PINS, pinned)
+    for name, rows in owner_rows(teams).items():
+        fill_table(connection, f"reference.{name}", OWNER_TABLES[name], rows)
     _comment(connection)
 
 
@@ -119,12 +128,20 @@ def fill_table(
 ) -> None:
     """Make a table with these columns and rows."""
     make_table(connection, table, columns)
-    given = list(rows)
+    given = [dict(zip((name for name, _ in columns), map(_as_text, row), strict=True)) for row in rows]
     if given:
-        marks = ", ".join(f"cast(? as {kind})" for _, kind in columns)
-        values = ", ".join([f"({marks})"] * len(given))
-        bound = [value for row in given for value in row]
-        connection.execute(f"insert into {quote_table(table)} values {values}", bound)
+        # One value to bind: thousands of them take DuckDB longer than the whole rest of an empty build.
+        form = json.dumps([{name: "VARCHAR" for name, _ in columns}])
+        values = ", ".join(f"cast(row.{quote_name(name)} as {kind})" for name, kind in columns)
+        connection.execute(
+            f"insert into {quote_table(table)} "
+            f"select {values} from (select unnest(from_json(?::json, {quote(form)})) as row)",
+            [json.dumps(given)],
+        )
+
+
+def _as_text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _load_raw(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path]) -> None:
@@ -133,13 +150,11 @@ def _load_raw(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[
         make_table(connection, f"raw.{name}", (*promised, *LANDED_AT))
         return
     selected = ", ".join(quote_name(column) for column, _ in promised)
-    listed = ", ".join(quote(_exactly(path)) for path in files)
     try:
         connection.execute(
             f"create or replace view {quote_table('raw.' + name)} as "
             f"select {selected}, filename as landed_file, file_row_number as landed_row "
-            # Folders of the lake are called source=… and delivery=…; they are no columns of the data.
-            f"from read_parquet([{listed}], union_by_name = false, hive_partitioning = false)"
+            f"from {_landed(name, files)}"
         )
         described = connection.execute(f"describe {quote_table('raw.' + name)}").fetchall()
     except duckdb.Error as error:
@@ -148,6 +163,18 @@ def _load_raw(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[
     for is_there, wanted in zip(made, promised, strict=False):
         if is_there != wanted:
             raise _wrong_files(name, f"column {is_there[0]} is {is_there[1]}, promised is {wanted[1]}")
+
+
+def _landed(name: str, files: Sequence[Path]) -> str:
+    added = ADDED_COLUMNS.get(name, frozenset())
+    listed = ", ".join(quote(_exactly(path)) for path in files)
+    # Folders of the lake are called source=… and delivery=…; they are no columns of the data.
+    read = f"read_parquet([{listed}], union_by_name = {bool(added)}, hive_partitioning = false)"
+    if not added:
+        return read
+    columns = [(column, kind) for column, kind in RAW_TABLES[name] if column in added]
+    missing = ", ".join(f"null::{kind} as {quote_name(column)}" for column, kind in columns)
+    return f"(select {missing} where false union all by name select *, filename, file_row_number from {read})"
 
 
 def _exactly(path: Path) -> str:
@@ -195,17 +222,3 @@ def _quarantine_row(entry: Rejected) -> tuple[object, ...]:
         f"{entry.reason} ({entry.where})",
         entry.fix,
     )
-
-
-def _prefix_rows(teams: Teams) -> list[tuple[str, str, str]]:
-    owned = [(parse_uri(owner.match), owner.team) for owner in teams.by_prefix]
-    return [(uri.bucket, uri.key, team) for uri, team in owned if isinstance(uri, BucketUri)]
-
-
-def _tag_rows(teams: Teams) -> list[tuple[int, str]]:
-    if not teams.by_tag:
-        return []
-    # Bills write a user's own tag `Team` as `Team`, `user_Team` or `user:Team`, and AWS as `user_team`.
-    spelled = [f"{before}{teams.by_tag}" for before in ("", "user_", "user:")]
-    spelled = list(dict.fromkeys([*spelled, f"user_{in_snake_case(teams.by_tag)}"]))
-    return [(position, f'$."{tag}"') for position, tag in enumerate(spelled, start=1)]

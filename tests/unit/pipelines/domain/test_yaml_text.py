@@ -1,14 +1,17 @@
 """YAML into values, whatever the text."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
+from ruamel.yaml import YAML
 
-from pipelines.domain.yaml_text import parse_yaml
+from pipelines.domain.yaml_text import parse_shipped_yaml, parse_yaml
 from pipelines.errors import Terminal
 
 
@@ -89,3 +92,21 @@ def test_a_mistake_is_one_message_that_names_the_line(text: str, where: str, sai
 def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
     with suppress(Terminal):
         assert parse_yaml(text, Document, origin="f").title is not None
+
+
+ROOT = Path(__file__).parents[4]
+SHIPPED = sorted([*(ROOT / "sql").rglob("*.yml"), *(ROOT / "pipelines").rglob("*.yaml")])
+
+
+def test_what_comes_along_has_no_duplicate_key_and_means_the_same_to_both_parsers() -> None:
+    assert len(SHIPPED) > 100
+    strict = YAML(typ="safe")
+    for path in SHIPPED:
+        text = path.read_text(encoding="utf-8")
+        assert strict.load(text) == yaml.load(text, Loader=yaml.CSafeLoader), path
+
+
+def test_what_is_wrong_with_a_shipped_file_is_told_with_its_line() -> None:
+    with pytest.raises(Terminal) as caught:
+        parse_shipped_yaml("days: 1\ndayz: 2\n", Inner, origin="inner.yaml")
+    assert "line 2" in caught.value.where

@@ -32,8 +32,7 @@ def test_keys_are_unique(name: str, key: tuple[str, ...]) -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_the_four_frameworks_are_there_and_both_forms_of_a_nested_one() -> None:
-    assert {row["framework"] for row in rows("layouts")} == {"deepspeed", "hf_trainer", "lightning", "orbax"}
+def test_both_forms_of_a_nested_layout_are_there() -> None:
     shapes = {row["shape"] for row in rows("layout_files") if row["layout_id"] == "hf_trainer"}
     assert {"model-#-of-#.safetensors", "mp_rank_#_model_states.pt"} <= shapes
 

@@ -52,8 +52,42 @@ def test_a_meter_is_of_its_class_and_group(
     assert first_match(usage_type, operation) == expected
 
 
+def test_only_the_bytes_that_a_listing_shows_hold_objects() -> None:
+    names = TABLES["storage_meters"].column_names
+    meters = [dict(zip(names, row, strict=True)) for row in TABLES["storage_meters"].rows]
+    assert all(meter["holds_objects"] == (meter["spread_by"] == "bytes") for meter in meters)
+    assert all(meter["objects_class"] for meter in meters if meter["spread_by"])
+
+
 def test_rules_that_could_leave_a_line_without_a_category_are_refused() -> None:
     citation = {"title": "a", "url": "https://example.org", "as_of": "2026"}
     rules = [{"category": "internet_out", "usage_type": "Out"}]
     with pytest.raises(ValidationError, match="has to match anything"):
         TransferRules.model_validate({"provider": "aws", "sources": [citation], "rules": rules})
+
+
+def path_of(provider: str, meter: str) -> str:
+    names = TABLES["transfer_rules"].column_names
+    rules = (dict[str, Any](zip(names, row, strict=True)) for row in TABLES["transfer_rules"].rows)
+    return next(
+        str(rule["category"])
+        for rule in rules
+        if rule["provider"] == provider and re.search(rule["usage_type_pattern"], meter)
+    )
+
+
+@pytest.mark.parametrize(
+    "meter, path",
+    [
+        ("download worldwide destinations (excluding asia & australia)", "internet_out"),
+        ("22eb-aae8-fbcd", "internet_out"),
+        ("aed0-3315-7b11", "replication"),
+        ("network inter region egress from oregon to iowa", "inter_region_out"),
+        ("network data transfer in", "free_in"),
+        ("dedicated interconnect data transfer", "interconnect_out"),
+        ("some new data transfer out", "unclassified_transfer"),
+        ("aed0-3315-7b11-x", "not_transfer"),
+    ],
+)
+def test_a_description_or_code_of_google_has_a_path(meter: str, path: str) -> None:
+    assert path_of("gcp", meter) == path

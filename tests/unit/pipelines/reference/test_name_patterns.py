@@ -25,14 +25,31 @@ def test_a_star_cuts_a_pattern_into_start_middle_and_end() -> None:
     assert pattern.after("step") == "step="
 
 
-def test_a_number_after_a_star_is_found_only_at_the_end() -> None:
-    pattern = parse_pattern("*_{step}")
-    assert (pattern.number_at_end, pattern.after("step"), pattern.ends) == ("step", None, "_#")
+@pytest.mark.parametrize(
+    "text, last",
+    [
+        ("*_{step}", "step"),
+        ("a_{epoch}_{step}.pt", "step"),
+        ("*{step}.ckpt", "step"),
+        ("{step}*", None),
+        ("{step}.h5", None),
+    ],
+)
+def test_the_last_number_is_found_from_the_end_where_nothing_open_follows_it(
+    text: str, last: str | None
+) -> None:
+    assert parse_pattern(text).last_number == last
 
 
 @pytest.mark.parametrize(
     "text, ending",
-    [("trainer_state.json", "json"), ("*.ckpt", "ckpt"), ("rng_{number}", "ng_#"), ("d", "#"), ("*", "#")],
+    [
+        ("trainer_state.json", "json"),
+        ("*.ckpt", "ckpt"),
+        ("rank{number}.pt", ".pt"),
+        ("rng_{number}", ""),
+        ("0.0", "0.0"),
+    ],
 )
 def test_the_tail_is_what_every_matching_name_ends_with(text: str, ending: str) -> None:
     assert parse_pattern(text).tail(4) == ending
@@ -44,7 +61,6 @@ def test_the_tail_is_what_every_matching_name_ends_with(text: str, ending: str) 
         ("a*b*c*d", "more than two stars"),
         ("model-{part}.bin", "is not one of"),
         ("{shard}{shards}.bin", "marks where it stands"),
-        ("*{step}.ckpt", "marks where it stands"),
     ],
 )
 def test_a_pattern_that_cannot_be_read_is_refused(text: str, problem: str) -> None:

@@ -18,7 +18,8 @@ def test_every_row_fits_its_columns(table: ReferenceTable) -> None:
 @pytest.mark.parametrize(
     "table, key",
     [
-        ("prices", "provider region_id storage_class meter from_gb valid_from"),
+        ("prices", "provider region_id to_region_id storage_class meter from_gb valid_from"),
+        ("price_regions", "provider region_id"),
         ("storage_classes", "provider storage_class"),
         ("transfer_rules", "provider position"),
         ("storage_meters", "provider service_code position"),

@@ -1,19 +1,31 @@
 """Landed files and kept facts as tables."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from pipelines.domain.configuration import PrefixOwner, Teams
 from pipelines.domain.deliveries import Landed, Rejected
+from pipelines.domain.pins import Pin
 from pipelines.domain.raw_tables import RAW_TABLES
+from pipelines.domain.teams import AccountOwner, PrefixOwner, SharedCost, SharedMatch, Teams
 from pipelines.errors import Terminal
+from pipelines.reference.price_files import parse_prices
 from pipelines.warehouse.build import SCHEMAS
 from pipelines.warehouse.inputs import ConfiguredSource, Inputs, given_tables, load_inputs, load_reference
 
+DAY = date(2026, 11, 20)
+OWN_PRICES = """
+provider: aws
+region_id: us-east-1
+sources: {contract: {title: Our agreement, url: "https://example.com/agreement", as_of: "2026-10"}}
+prices:
+  - {storage_class: STANDARD, meter: storage, unit: gb-month, usd: "0.018", valid_from: 2026-01-01,
+     source: contract}
+"""
 VERSIONS = ", ".join(f"null::{kind} as {name}" for name, kind in RAW_TABLES["mlflow_versions"])
 
 
@@ -31,6 +43,13 @@ def landed(folder: Path, query: str) -> Path:
     with duckdb.connect() as writer:
         writer.execute(f"copy ({query}) to '{path}' (format parquet)")
     return path
+
+
+def test_pins_are_places(connection: duckdb.DuckDBPyConnection) -> None:
+    pins = (Pin(match="s3://b/it's/", because="a 'paper'"), Pin(match="gs://b/", because="x", until=DAY))
+    load_reference(connection, Teams(), pins=pins)
+    rows = connection.execute("select place, until, because from reference.pins order by all").fetchall()
+    assert rows == [("gs://b", DAY, "x"), ("s3://b/it's", None, "a 'paper'")]
 
 
 def test_a_table_without_files_is_there_and_empty(connection: duckdb.DuckDBPyConnection) -> None:
@@ -66,6 +85,25 @@ def test_files_of_another_form_are_refused(
     with pytest.raises(Terminal, match=r"landed files of raw\.mlflow_versions") as refused:
         load_inputs(connection, Inputs(files={"mlflow_versions": (path,)}))
     assert problem in refused.value.what
+
+
+def test_lists_that_landed_before_small_objects_were_counted_still_read(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    table = "s3_inventory_directories"
+    columns = dict(RAW_TABLES[table])
+    given = {"bucket": "'b'", "small_object_count": "3"}
+    now = ", ".join(f"{given.get(name, 'null')}::{kind} as {name}" for name, kind in columns.items())
+    before = f"select * exclude (small_object_count, small_object_bytes) from (select {now})"
+    paths = (landed(tmp_path / "delivery=1", before), landed(tmp_path / "delivery=2", f"select {now}"))
+    for files in (paths, paths[:1], paths[::-1]):
+        load_inputs(connection, Inputs(files={table: files}))
+        rows = connection.execute(
+            "select bucket, small_object_count, landed_file, landed_row "
+            f"from raw.{table} order by landed_file"
+        ).fetchall()
+        expected = [("b", count, str(path), 0) for count, path in zip((None, 3), paths, strict=True)]
+        assert rows == [row for row in expected if row[2] in map(str, files)]
 
 
 def test_a_raw_table_that_nobody_knows_is_refused(connection: duckdb.DuckDBPyConnection) -> None:
@@ -108,14 +146,64 @@ def test_a_tag_is_looked_for_as_people_and_as_aws_spell_it(connection: duckdb.Du
     load_inputs(connection, Inputs(teams=Teams(by_tag="costCenter")))
     paths = connection.execute("select json_path from reference.team_tags order by position").fetchall()
     assert [path for (path,) in paths] == [
-        '$."costCenter"',
-        '$."user_costCenter"',
-        '$."user:costCenter"',
+        '$."costcenter"',
+        '$."user_costcenter"',
+        '$."user:costcenter"',
         '$."user_cost_center"',
     ]
+
+
+def test_of_several_tags_the_first_is_asked_first(connection: duckdb.DuckDBPyConnection) -> None:
+    load_inputs(connection, Inputs(teams=Teams(by_tag=("Team", "squad"))))
+    paths = connection.execute("select json_path from reference.team_tags order by position").fetchall()
+    assert [path for (path,) in paths][::3] == ['$."team"', '$."squad"']
+
+
+def test_accounts_names_and_shares_become_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    teams = Teams(
+        by_account=(AccountOwner(account="0123", team="NLP"),),
+        shared=(
+            SharedCost(
+                match=SharedMatch(tag="Scope=Shared"),
+                split="fixed",
+                weights={"NLP": Decimal(3), "ops": Decimal(1)},
+            ),
+            SharedCost(match=SharedMatch(service="AmazonEKS"), split="even", teams=("ops",)),
+        ),
+    )
+    load_inputs(connection, Inputs(teams=teams))
+    assert connection.execute("from reference.team_accounts").fetchall() == [("0123", "NLP")]
+    assert connection.execute("from reference.team_names").fetchall() == [("nlp", "NLP"), ("ops", "ops")]
+    rules = connection.execute(
+        "select position, service, json_path, tag_value, split from reference.shared_costs"
+    )
+    assert rules.fetchall() == [
+        (1, "", '$."scope"', "shared", "fixed"),
+        (1, "", '$."user_scope"', "shared", "fixed"),
+        (1, "", '$."user:scope"', "shared", "fixed"),
+        (2, "AmazonEKS", "", "", "even"),
+    ]
+    weights = connection.execute(
+        "select position, team, weight::int from reference.shared_weights"
+    ).fetchall()
+    assert weights == [(1, "NLP", 3), (1, "ops", 1), (2, "ops", 1)]
 
 
 def test_every_reference_table_says_what_a_row_is(connection: duckdb.DuckDBPyConnection) -> None:
     load_reference(connection, Teams())
     silent = "select table_name from duckdb_tables() where schema_name = 'reference' and comment is null"
     assert connection.execute(silent).fetchall() == []
+
+
+def test_own_prices_take_the_place_of_the_list(connection: duckdb.DuckDBPyConnection) -> None:
+    own = parse_prices(OWN_PRICES, origin="ours.yaml")
+    load_inputs(connection, Inputs(prices=(own,)))
+    found = connection.execute(
+        "select from_gb, usd, confirmed from reference.prices where provider = 'aws'"
+        " and region_id = 'us-east-1' and storage_class = 'STANDARD' and meter = 'storage'"
+    ).fetchall()
+    assert found == [(0, Decimal("0.018"), True)]
+    commented = connection.execute(
+        "select comment from duckdb_tables() where schema_name = 'reference' and table_name = 'prices'"
+    ).fetchall()
+    assert commented[0][0]
