@@ -37,7 +37,7 @@ def judge(numbers: Sequence[Judged], data_docs: Path | None = None) -> list[bool
         warnings.simplefilter("ignore", ImportWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         import great_expectations as gx  # noqa: PLC0415
-        import pandas as pd  # type: ignore[import-untyped]  # noqa: PLC0415  (Great Expectations brings it)
+        import pandas as pd  # noqa: PLC0415  (Great Expectations brings it)
 
         columns = {_column(index, one): [_plain(one.measured)] for index, one in enumerate(numbers)}
         return _validate(gx, pd.DataFrame(columns), numbers, data_docs)

@@ -12,7 +12,8 @@ MONTH = "usage_date > getvariable('as_of') - 30 and usage_date <= getvariable('a
 
 CHARGES = Shared(
     "charges_by_day",
-    "select usage_date, sum(billed_cost) as billed, sum(effective_cost) as effective, count(*) as row_count "
+    "select usage_date, sum(billed_cost) as billed, sum(effective_cost) as effective, "
+    "sum(line_count)::bigint as row_count "
     "from intermediate.int_charges_unioned group by all",
 )
 """What the bills say of each day: the only time that a check reads their lines."""
@@ -95,6 +96,47 @@ group by all
 order by row_count
 """
 
+_CHANGES_UNLIKE_COSTS = """
+with
+costs as (
+    select usage_date, sum(effective_cost) as cost
+    from intermediate.int_charges_attributed
+    where usage_date > getvariable('as_of') - 92 and usage_date <= getvariable('as_of')
+    group by all
+),
+compared as (
+    select usage_date, 'day_before' as comparison, (usage_date - 1)::date as compared_date from costs
+    union all
+    select usage_date, 'same_weekday' as comparison, (usage_date - 7)::date as compared_date from costs
+    union all
+    select
+        usage_date, 'month_before' as comparison, (usage_date - interval 1 month)::date as compared_date
+    from costs
+),
+changed as (
+    select usage_date, comparison, compared_date, sum(amount) as amount
+    from marts.cost_changes
+    group by all
+)
+select
+    '' as scope,
+    compared.usage_date,
+    compared.comparison,
+    after.cost - before.cost as change,
+    coalesce(changed.amount, 0) as explained,
+    abs(after.cost - before.cost - coalesce(changed.amount, 0)) as difference
+from compared
+inner join costs as after on compared.usage_date = after.usage_date
+inner join costs as before on compared.compared_date = before.usage_date
+left outer join changed
+    on
+        compared.usage_date = changed.usage_date
+        and compared.comparison = changed.comparison
+        and compared.compared_date = changed.compared_date
+where compared.usage_date > getvariable('as_of') - 35 and difference <> 0
+order by difference desc, compared.usage_date
+"""
+
 _BYTES_LISTED = """
 with
 bytes as (
@@ -152,15 +194,58 @@ where path = 'unclassified_transfer' and {MONTH}
 group by all
 order by abs(sum(effective_cost)) desc
 """
+_SHOWN = """
+with
+bill as (
+    select
+        date_trunc('month', usage_date)::date as usage_month, currency,
+        sum(billed_cost) as billed, sum(effective_cost) as effective
+    from intermediate.int_charges_attributed
+    group by all
+),
+mart as (
+    select usage_month, currency, sum(billed_cost) as billed, sum(effective_cost) as effective
+    from marts.showback_monthly
+    group by all
+),
+compared as (
+    select
+        coalesce(bill.usage_month, mart.usage_month) as usage_month,
+        coalesce(bill.currency, mart.currency) as currency,
+        coalesce(bill.billed, 0) as billed_in_bill,
+        coalesce(mart.billed, 0) as billed_in_mart,
+        coalesce(bill.effective, 0) as effective_in_bill,
+        coalesce(mart.effective, 0) as effective_in_mart,
+        abs(billed_in_bill - billed_in_mart) + abs(effective_in_bill - effective_in_mart) as difference
+    from bill
+    full outer join mart
+        on bill.usage_month is not distinct from mart.usage_month and bill.currency = mart.currency
+)
+"""
+_SHOWBACK_DIFFERENCE = f"""
+{_SHOWN}
+select
+    '' as scope,
+    coalesce(max(difference), 0) as measured,
+    'in ' || max_by(strftime(usage_month, '%Y-%m') || ' ' || currency, difference)
+        filter (where difference > 0) as example
+from compared
+"""
+_MONTHS_THAT_DIFFER = f"""
+{_SHOWN}
+select '' as scope, * from compared where difference > 0 order by difference desc, usage_month
+"""
 _UNALLOCATED_SHARE = f"""
 select
     '' as scope,
-    coalesce(
-        sum(effective_cost) filter (where team = '') / nullif(sum(effective_cost), 0), 0
-    ) as measured,
-    max_by(service_name, effective_cost) filter (where team = '') as example
-from marts.costs_daily
-where {MONTH}
+    coalesce(sum(unallocated_effective_cost) / nullif(sum(effective_cost), 0), 0) as measured,
+    (
+        select max_by(service_name, effective_cost)
+        from marts.costs_daily
+        where team = '' and {MONTH}
+    ) as example
+from marts.showback_monthly
+where usage_month > getvariable('as_of') - 60 and usage_month <= getvariable('as_of')
 """
 _UNALLOCATED = f"""
 select '' as scope, provider, service_name, resource_id, sum(effective_cost) as effective_cost
@@ -218,6 +303,33 @@ def _sums() -> Sequence[Check]:
             needs="bill",
         ),
         Check(
+            "cost_changes_close",
+            "marts.cost_changes",
+            "block",
+            "select '' as scope, coalesce(max(difference), 0) as measured, "
+            "max_by(usage_date || ' ' || comparison, difference) as example "
+            f"from ({_CHANGES_UNLIKE_COSTS})",
+            ZERO,
+            "0 USD on every day and comparison",
+            "The effects are what somebody reads in the morning: parts that do not add up to the change of "
+            "the day explain another day.",
+            _CHANGES_UNLIKE_COSTS,
+            needs="bill",
+            unit="USD",
+        ),
+        Check(
+            "showback_adds_up",
+            "marts.showback_monthly",
+            "block",
+            _SHOWBACK_DIFFERENCE,
+            ZERO,
+            "0 in every month and currency",
+            "What teams are shown and what nobody owns is the whole bill: a share that is rounded away, or a "
+            "shared cost that two teams bear, would be money that no invoice has.",
+            _MONTHS_THAT_DIFFER,
+            needs="bill",
+        ),
+        Check(
             "costs_have_one_currency",
             "marts.costs_daily",
             "warn",
@@ -260,11 +372,11 @@ def _coverage() -> Sequence[Check]:
         ),
         Check(
             "costs_have_owners",
-            "marts.costs_daily",
+            "marts.showback_monthly",
             "warn",
             _UNALLOCATED_SHARE,
             Bounds(at_most=UNALLOCATED_AT_MOST),
-            f"at most {UNALLOCATED_AT_MOST:%} of the month without a team",
+            f"at most {UNALLOCATED_AT_MOST:%} of two months without a team",
             "About four fifths allocated is where companies start; below that a report by team misleads.",
             _UNALLOCATED,
             needs="teams",

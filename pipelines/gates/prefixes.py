@@ -12,23 +12,36 @@ with
 bill as (
     select
         usage_date,
-        regexp_replace(resource_id, '^arn:aws[a-z-]*:s3:::', '') as bucket,
+        provider,
+        currency,
+        regexp_replace(
+            resource_id, '^arn:aws[a-z-]*:s3:::|^//storage[.]googleapis[.]com/projects/[^/]*/buckets/', ''
+        ) as bucket,
         sum(effective_cost) as effective
     from marts.costs_daily
-    where provider = 'aws' and service_code = 'AmazonS3'
+    where (provider, service_code) in (('aws', 'AmazonS3'), ('gcp', '95FF-2EF5-5EA1'))
     group by all
 ),
-mart as (select usage_date, bucket, sum(effective_cost) as effective from marts.prefix_costs group by all),
+mart as (
+    select usage_date, provider, currency, bucket, sum(effective_cost) as effective
+    from marts.prefix_costs
+    group by all
+),
 compared as (
     select
         coalesce(bill.bucket, mart.bucket) as scope,
         coalesce(bill.usage_date, mart.usage_date) as usage_date,
+        coalesce(bill.currency, mart.currency) as currency,
         coalesce(bill.effective, 0) as billed,
         coalesce(mart.effective, 0) as in_prefixes,
         abs(billed - in_prefixes) as difference
     from bill
     full outer join mart
-        on bill.bucket = mart.bucket and bill.usage_date is not distinct from mart.usage_date
+        on
+            bill.bucket = mart.bucket
+            and bill.provider = mart.provider
+            and bill.currency = mart.currency
+            and bill.usage_date is not distinct from mart.usage_date
 )
 """
 _PREFIX_DIFFERENCE = f"""
@@ -38,13 +51,55 @@ select
     max(difference) as measured,
     'on ' || max_by(usage_date, difference) filter (where difference > 0) as example
 from compared
-where scope <> '' and not starts_with(scope, 'arn:')
+where scope <> '' and not starts_with(scope, 'arn:') and not contains(scope, '/')
 group by all
 order by scope
 """
 _DAYS_THAT_DIFFER = f"""
 {_COMPARED_WITH_THE_BILL}
 select * from compared where difference > 0 order by difference desc, usage_date
+"""
+
+_RUNS_COMPARED_WITH_BILLS = """
+with
+run_days as (select distinct provider, bucket, usage_date from marts.run_costs),
+in_runs as (
+    select provider, bucket, currency, storage_class, meter_group, sum(effective_cost) as effective
+    from marts.run_costs
+    group by all
+),
+bills as (
+    select provider, bucket, currency, storage_class, meter_group, sum(effective_cost) as effective
+    from intermediate.int_bucket_bills_daily
+    inner join run_days using (provider, bucket, usage_date)
+    group by all
+),
+compared as (
+    select
+        bucket as scope,
+        storage_class,
+        meter_group,
+        currency,
+        coalesce(bills.effective, 0) as billed,
+        coalesce(in_runs.effective, 0) as in_runs,
+        abs(billed - coalesce(in_runs.effective, 0)) as difference
+    from bills
+    full outer join in_runs using (provider, bucket, currency, storage_class, meter_group)
+)
+"""
+_RUNS_DIFFERENCE = f"""
+{_RUNS_COMPARED_WITH_BILLS}
+select
+    scope,
+    max(difference) as measured,
+    max_by(meter_group || ' ' || storage_class, difference) filter (where difference > 0) as example
+from compared
+group by all
+order by scope
+"""
+_METERS_THAT_DIFFER = f"""
+{_RUNS_COMPARED_WITH_BILLS}
+select * from compared where difference > 0 order by difference desc
 """
 
 _CLASSES = f"""
@@ -159,9 +214,21 @@ def prefixes(limits: Gates) -> Sequence[Check]:
             "block",
             _PREFIX_DIFFERENCE,
             ZERO,
-            "0 USD on every day",
+            "0 on every day",
             "Prefixes and residual together are the bucket's bill of that day: nothing is spread silently.",
             _DAYS_THAT_DIFFER,
+            needs="bill",
+            unit="USD",
+        ),
+        Check(
+            "run_costs_close",
+            "marts.run_costs",
+            "block",
+            _RUNS_DIFFERENCE,
+            ZERO,
+            "0 for every class and kind of meter",
+            "Runs, checkpoints and residual together are the bucket's bill of their day.",
+            _METERS_THAT_DIFFER,
             needs="bill",
             unit="USD",
         ),

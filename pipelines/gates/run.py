@@ -29,6 +29,8 @@ def _delivered(condition: str) -> str:
     return f"exists (select 1 from raw.deliveries where fault is null and {condition})"
 
 
+_OWNERS = ("team_prefixes", "team_tags", "team_accounts", "shared_costs")
+
 CONFIGURED: Mapping[Need, tuple[str, str]] = {
     "bill": (_delivered(f"table_name in ({_BILLED})"), "no bill configured"),
     "inventory": (_delivered(f"table_name in ({_LISTED})"), "no inventory configured"),
@@ -39,7 +41,7 @@ CONFIGURED: Mapping[Need, tuple[str, str]] = {
         "no model registry configured",
     ),
     "teams": (
-        "exists (select 1 from reference.team_prefixes) or exists (select 1 from reference.team_tags)",
+        " or ".join(f"exists (select 1 from reference.{table})" for table in _OWNERS),
         "no teams configured",
     ),
     "previous": (

@@ -7,6 +7,7 @@ from pipelines.gates.arrival import arrival
 from pipelines.gates.check import Check
 from pipelines.gates.checkpoints import checkpoints
 from pipelines.gates.days import days
+from pipelines.gates.egress import egress
 from pipelines.gates.money import money
 from pipelines.gates.prefixes import prefixes
 from pipelines.gates.tables import tables
@@ -18,6 +19,7 @@ def checks(limits: Gates) -> Sequence[Check]:
         *arrival(limits),
         *days(limits),
         *money(),
+        *egress(),
         *prefixes(limits),
         *checkpoints(),
         *tables(limits),

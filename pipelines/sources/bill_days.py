@@ -13,6 +13,8 @@ _BILLED = {
     "gcp_billing": ("usage_start_at", "currency", "cost + coalesce(credits_amount, 0)"),
 }
 """Per raw table the time, the currency and the amount that is billed."""
+_COUNTED = {"aws_cur2": "coalesce(line_item_operation, '') not in ('EKSPod-EC2', 'ECSTask-EC2')"}
+"""Per raw table the lines that are not parts of others: a pod's cost is part of its instance's."""
 
 
 def rollup(delivery: Delivery) -> dict[str, str]:
@@ -38,6 +40,7 @@ def rollup(delivery: Delivery) -> dict[str, str]:
             sum(({amount})::decimal(38,12))::decimal(38,12) as billed_cost,
             count(*)::bigint as row_count
         from landed
+        where {_COUNTED.get(delivery.table, "true")}
         group by all
     """
     marker = f"select {identity}, null::date, null::varchar, 0::decimal(38,12), 0::bigint"

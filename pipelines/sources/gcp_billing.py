@@ -55,6 +55,7 @@ FIELDS: Mapping[str, str] = {
     "list_price": "price.list_price",
     "effective_price": "price.effective_price",
     "credits_amount": "credits",
+    "promotions_amount": "credits",
     "credits": "credits",
     "invoice_month": "invoice.month",
     "cost_type": "cost_type",
@@ -68,7 +69,7 @@ REQUIRED = ("cost", "currency", "usage_start_time", "service.description", "sku.
 
 _TAGS = frozenset({"project_labels", "labels", "system_labels", "tags"})
 _NEEDED = frozenset({"cost", "currency", "usage_start_at"})
-_CREDIT = quote('[{"amount": "VARCHAR"}]')
+_CREDIT = quote('[{"amount": "VARCHAR", "type": "VARCHAR"}]')
 _TOP_LEVEL = tuple(dict.fromkeys(path.partition(".")[0] for path in FIELDS.values()))
 
 _FORMATS = {"csv": "CSV", "json": "JSONL", "jsonl": "JSONL", "ndjson": "JSONL", "parquet": "Parquet"}
@@ -146,8 +147,8 @@ def _column(present: Present, name: str, wanted: str) -> str:
 
 def _value(cell: _Cell, name: str, wanted: str) -> str:
     match name, wanted:
-        case "credits_amount", _:
-            return _credited(cell)
+        case "credits_amount" | "promotions_amount", _:
+            return _credited(cell, kind="PROMOTION" if name == "promotions_amount" else None)
         case "credits", _:
             listed = spellings.entries(cell.sql, cell.kind)
             text = f"to_json({listed[0]})::varchar" if listed else cell.sql
@@ -162,13 +163,17 @@ def _value(cell: _Cell, name: str, wanted: str) -> str:
             return cell.sql if cell.kind == "VARCHAR" else f"{cell.sql}::varchar"
 
 
-def _credited(cell: _Cell) -> str:
+def _credited(cell: _Cell, kind: str | None = None) -> str:
+    """Return the SQL of the sum of a line's credits; of one kind, where the file tells kinds at all."""
     listed = spellings.entries(cell.sql, cell.kind)
     if listed is None:
         is_one = f"starts_with(ltrim({cell.sql}), '{{')"
         text = f"case when {is_one} then '[' || {cell.sql} || ']' else {cell.sql} end"
-        listed = f"from_json({text}, {_CREDIT})", {"amount": "VARCHAR"}
+        listed = f"from_json({text}, {_CREDIT})", {"amount": "VARCHAR", "type": "VARCHAR"}
     entries, kinds = listed
+    if kind is not None:
+        of_kind = f"struct_extract(entry, 'type') = {quote(kind)}" if "type" in kinds else "false"
+        entries = f"list_filter({entries}, lambda entry: {of_kind})"
     amount = spellings.amount("struct_extract(entry, 'amount')", kinds.get("amount", "VARCHAR"))
     return f"coalesce(list_sum(list_transform({entries}, lambda entry: {amount})), 0)::decimal(38,12)"
 

@@ -36,6 +36,8 @@ ROLLUPS = {
             sum(
                 size_bytes::hugeint * date_diff('second', created_at, created_at::date + interval 1 day)
             )::decimal(38, 0) as first_day_byte_seconds,
+            count(*) filter (where size_bytes < 131072)::bigint as small_object_count,
+            coalesce(sum(size_bytes) filter (where size_bytes < 131072), 0)::bigint as small_object_bytes,
             max(created_at) as newest_at,
             min(created_at) as oldest_at,
             snapshot_at

@@ -35,6 +35,8 @@ ROLLUPS = {
                 size_bytes::hugeint
                 * date_diff('second', last_modified_at, last_modified_at::date + interval 1 day)
             )::decimal(38, 0) as first_day_byte_seconds,
+            count(*) filter (where size_bytes < 131072)::bigint as small_object_count,
+            coalesce(sum(size_bytes) filter (where size_bytes < 131072), 0)::bigint as small_object_bytes,
             max(last_modified_at) as newest_at,
             min(last_modified_at) as oldest_at,
             snapshot_at

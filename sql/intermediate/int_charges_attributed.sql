@@ -19,9 +19,21 @@ team_tags as (
 
 ),
 
+team_names as (
+
+    select * from reference.team_names
+
+),
+
 team_prefixes as (
 
     select * from reference.team_prefixes
+
+),
+
+team_accounts as (
+
+    select * from reference.team_accounts
 
 ),
 
@@ -33,7 +45,10 @@ units as (
 
 tagged as (
 
-    select distinct tags
+    select distinct
+        tags,
+        -- Keys and teams are spelled with and without capitals; of two alike the first counts.
+        lower(tags) as lower_tags
 
     from charges
 
@@ -41,21 +56,34 @@ tagged as (
 
 ),
 
-tag_owners as (
+tag_values as (
 
     select
         tagged.tags,
         min_by(
-            json_extract_string(tagged.tags, team_tags.json_path), team_tags.position
-        ) as team
+            trim(json_extract_string(tagged.lower_tags, team_tags.json_path)), team_tags.position
+        ) as spelled
 
     from tagged
 
     cross join team_tags
 
-    where json_extract_string(tagged.tags, team_tags.json_path) <> ''
+    where trim(json_extract_string(tagged.lower_tags, team_tags.json_path)) <> ''
 
     group by all
+
+),
+
+tag_owners as (
+
+    select
+        tag_values.tags,
+        coalesce(team_names.team, tag_values.spelled) as team
+
+    from tag_values
+
+    left outer join team_names
+        on tag_values.spelled = team_names.spelled
 
 ),
 
@@ -92,13 +120,21 @@ charges_with_buckets as (
         meters.holds_objects,
         -- Most meters of us-east-1 carry no code of a region.
         coalesce(
-            nullif(meters.here_region, ''),
+            -- Google's words name a continent, its charges a region.
+            case when meters.provider <> 'gcp' then nullif(meters.here_region, '') end,
             nullif(charges.region_id, ''),
-            case when meters.provider = 'aws' then 'us-east-1' else '' end
+            case when meters.provider = 'aws' then 'us-east-1' else meters.here_region end
         ) as here_region,
         case
             when meters.provider = 'aws' and meters.service_code = 'AmazonS3'
                 then regexp_replace(charges.resource_id, '^arn:aws[a-z-]*:s3:::', '')
+            when meters.provider = 'gcp' and meters.service_code = '95FF-2EF5-5EA1'
+                then
+                    regexp_replace(
+                        charges.resource_id,
+                        '^//storage[.]googleapis[.]com/projects/[^/]*/buckets/',
+                        ''
+                    )
             else ''
         end as bucket_name
 
@@ -122,15 +158,27 @@ attributed as (
         charges_with_buckets.meter,
         charges_with_buckets.operation,
         charges_with_buckets.charge_category,
+        charges_with_buckets.charge_class,
         charges_with_buckets.layer,
         charges_with_buckets.region_id,
-        -- An access point or a storage lens is no bucket.
+        -- An access point, a storage lens or a managed folder is no bucket.
         case
-            when starts_with(charges_with_buckets.bucket_name, 'arn:')
+            when regexp_matches(charges_with_buckets.bucket_name, '^arn:|/')
                 then ''
             else charges_with_buckets.bucket_name
         end as bucket,
-        coalesce(tag_owners.team, bucket_owners.team, '') as team,
+        coalesce(
+            tag_owners.team, bucket_owners.team, sub_accounts.team, payers.team, ''
+        ) as team,
+        case
+            when tag_owners.team is not null
+                then 'tag'
+            when bucket_owners.team is not null
+                then 'prefix'
+            when coalesce(sub_accounts.team, payers.team) is not null
+                then 'account'
+            else 'none'
+        end as allocation_method,
         charges_with_buckets.path,
         case charges_with_buckets.comes_from
             when 'here' then charges_with_buckets.here_region
@@ -159,6 +207,8 @@ attributed as (
         charges_with_buckets.billed_cost,
         charges_with_buckets.effective_cost,
         charges_with_buckets.list_cost,
+        charges_with_buckets.contracted_cost,
+        charges_with_buckets.unused_commitment_cost,
         units.size_bytes as unit_bytes,
         units.per as unit_per,
         charges_with_buckets.is_transfer
@@ -174,6 +224,12 @@ attributed as (
 
     left outer join bucket_owners
         on charges_with_buckets.bucket_name = bucket_owners.bucket
+
+    left outer join team_accounts as sub_accounts
+        on charges_with_buckets.sub_account_id = sub_accounts.account_id
+
+    left outer join team_accounts as payers
+        on charges_with_buckets.billing_account_id = payers.account_id
 
     left outer join units
         on lower(charges_with_buckets.usage_unit) = units.spelled
@@ -193,10 +249,12 @@ measured as (
         meter,
         operation,
         charge_category,
+        charge_class,
         layer,
         region_id,
         bucket,
         team,
+        allocation_method,
         path,
         from_region,
         to_region,
@@ -236,6 +294,8 @@ measured as (
         billed_cost,
         effective_cost,
         list_cost,
+        contracted_cost,
+        unused_commitment_cost,
         is_transfer,
         holds_objects,
         usage_date

@@ -20,6 +20,7 @@ summed as (
         meter,
         operation,
         charge_category,
+        charge_class,
         region_id,
         usage_unit,
         currency,
@@ -28,6 +29,8 @@ summed as (
         sum(billed_cost) as billed_cost,
         sum(effective_cost) as effective_cost,
         sum(list_cost) as list_cost,
+        sum(contracted_cost) as contracted_cost,
+        sum(unused_commitment_cost) as unused_commitment_cost,
         usage_date
 
     from charges
@@ -61,6 +64,7 @@ identified as (
         meter,
         operation,
         charge_category,
+        charge_class,
         region_id,
         usage_unit,
         currency,
@@ -69,6 +73,8 @@ identified as (
         billed_cost,
         effective_cost,
         list_cost,
+        contracted_cost,
+        unused_commitment_cost,
         usage_date
 
     from summed

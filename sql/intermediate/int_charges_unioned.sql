@@ -1,4 +1,4 @@
--- One row per line of any bill, in FOCUS terms; a missing text is empty, a missing amount is 0.
+-- One row per line of any bill, in FOCUS terms, and one more for a promotion on it.
 with
 
 line_items as (
@@ -46,6 +46,11 @@ line_items_in_focus as (
                 then 'Purchase'
             else 'Usage'
         end as charge_category,
+        -- FOCUS calls a correction only what changes a period that was invoiced before.
+        case
+            when line_item_type = 'Refund' and usage_start_at < billing_period_start_at
+                then 'Correction'
+        end as charge_class,
         region_id,
         pricing_unit as usage_unit,
         currency,
@@ -95,6 +100,27 @@ line_items_in_focus as (
                 then 0
             else coalesce(net_unblended_cost, unblended_cost)
         end as list_cost,
+        -- What the account's own prices come to before commitments; a report shows no other.
+        case
+            when line_item_type = 'SavingsPlanNegation'
+                then 0
+            when line_item_type = 'DiscountedUsage'
+                then coalesce(public_on_demand_cost, unblended_cost)
+            else coalesce(net_unblended_cost, unblended_cost)
+        end as contracted_cost,
+        case
+            when line_item_type = 'SavingsPlanRecurringFee'
+                then savings_plan_commitment_to_date - savings_plan_used_commitment
+            when line_item_type = 'RIFee'
+                then
+                    coalesce(reservation_net_unused_upfront_fee, reservation_unused_upfront_fee, 0)
+                    + coalesce(
+                        reservation_net_unused_recurring_fee, reservation_unused_recurring_fee, 0
+                    )
+            else 0
+        end as unused_commitment_cost,
+        true as is_comparable,
+        1 as line_count,
         coalesce(usage_start_at, billing_period_start_at)::date as usage_date
 
     from line_items
@@ -116,21 +142,38 @@ charges_named as (
         coalesce(usage_type, sku_meter, sku_id) as meter,
         operation,
         charge_category,
+        charge_class,
         region_id,
         case when consumed_quantity is null then pricing_unit else consumed_unit end as usage_unit,
         currency,
         tags,
         coalesce(consumed_quantity, pricing_quantity) as usage_quantity,
         billed_cost,
-        effective_cost,
-        list_cost,
+        -- What a commitment pays for stands on the lines it covers, and what it wastes beside them.
+        case
+            when charge_category = 'Purchase' and commitment_id is not null
+                then 0
+            when charge_category = 'Purchase'
+                then effective_cost
+            else coalesce(effective_cost, billed_cost, list_cost)
+        end as effective_cost,
+        -- Without a public price nothing can have been saved.
+        coalesce(list_cost, effective_cost, billed_cost) as list_cost,
+        coalesce(contracted_cost, list_cost, effective_cost, billed_cost) as contracted_cost,
+        case
+            when charge_category = 'Usage' and commitment_status = 'Unused'
+                then effective_cost
+            else 0
+        end as unused_commitment_cost,
+        list_cost is not null and effective_cost is not null as is_comparable,
+        1 as line_count,
         coalesce(charge_period_start_at, billing_period_start_at)::date as usage_date
 
     from charges
 
 ),
 
-google_costs_in_focus as (
+google_costs_named as (
 
     select
         landed_file,
@@ -149,20 +192,106 @@ google_costs_in_focus as (
                 then 'Tax'
             when cost_type in ('adjustment', 'rounding_error')
                 then 'Adjustment'
+            -- The discounts that a commitment pays for stand on the lines of what it covers.
+            when starts_with(sku_description, 'Commitment')
+                then 'Purchase'
             else 'Usage'
         end as charge_category,
+        case when adjustment_type is not null then 'Correction' end as charge_class,
         coalesce(region_id, location) as region_id,
         usage_unit,
         currency,
-        labels as tags,
+        -- Where two say the same of a line, the resource is heard before its project.
+        case
+            when length(coalesce(labels, '{}')) = 2
+                then coalesce(project_labels, labels)
+            when length(coalesce(project_labels, '{}')) = 2
+                then labels
+            else
+                concat(
+                    substring(labels, 1, length(labels) - 1), ',', substring(project_labels, 2)
+                )
+        end as tags,
         usage_amount as usage_quantity,
+        cost,
         -- Credits are negative.
-        cost + coalesce(credits_amount, 0) as billed_cost,
-        cost + coalesce(credits_amount, 0) as effective_cost,
+        coalesce(credits_amount, 0) as credits_amount,
+        coalesce(promotions_amount, 0) as promotions_amount,
         coalesce(cost_at_list, cost) as list_cost,
         usage_start_at::date as usage_date
 
     from google_costs
+
+),
+
+google_costs_in_focus as (
+
+    select
+        landed_file,
+        landed_row,
+        billing_account_id,
+        sub_account_id,
+        resource_id,
+        provider_name,
+        service_code,
+        service_name,
+        service_category,
+        meter,
+        operation,
+        charge_category,
+        charge_class,
+        region_id,
+        usage_unit,
+        currency,
+        tags,
+        usage_quantity,
+        cost + credits_amount - promotions_amount as billed_cost,
+        cost + credits_amount - promotions_amount as effective_cost,
+        list_cost,
+        cost as contracted_cost,
+        0 as unused_commitment_cost,
+        true as is_comparable,
+        1 as line_count,
+        usage_date
+
+    from google_costs_named
+
+),
+
+-- A gift is no lower price: who uses it up wastes as much as anybody.
+google_promotions as (
+
+    select
+        landed_file,
+        landed_row,
+        billing_account_id,
+        sub_account_id,
+        resource_id,
+        provider_name,
+        service_code,
+        service_name,
+        service_category,
+        meter,
+        operation,
+        'Credit' as charge_category,
+        charge_class,
+        region_id,
+        usage_unit,
+        currency,
+        tags,
+        0 as usage_quantity,
+        promotions_amount as billed_cost,
+        promotions_amount as effective_cost,
+        promotions_amount as list_cost,
+        promotions_amount as contracted_cost,
+        0 as unused_commitment_cost,
+        true as is_comparable,
+        0 as line_count,
+        usage_date
+
+    from google_costs_named
+
+    where promotions_amount <> 0
 
 ),
 
@@ -173,6 +302,10 @@ unioned as (
     union all
 
     select * from google_costs_in_focus
+
+    union all
+
+    select * from google_promotions
 
     union all
 
@@ -195,6 +328,7 @@ filled as (
         coalesce(meter, '') as meter,
         coalesce(operation, '') as operation, -- noqa: RF04
         coalesce(charge_category, 'Usage') as charge_category,
+        coalesce(charge_class, '') as charge_class,
         coalesce(region_id, '') as region_id,
         coalesce(usage_unit, '') as usage_unit,
         coalesce(currency, '') as currency,
@@ -203,6 +337,10 @@ filled as (
         coalesce(billed_cost, 0)::decimal(38, 12) as billed_cost,
         coalesce(effective_cost, 0)::decimal(38, 12) as effective_cost,
         coalesce(list_cost, 0)::decimal(38, 12) as list_cost,
+        coalesce(contracted_cost, 0)::decimal(38, 12) as contracted_cost,
+        coalesce(unused_commitment_cost, 0)::decimal(38, 12) as unused_commitment_cost,
+        is_comparable,
+        line_count::bigint as line_count,
         usage_date
 
     from unioned

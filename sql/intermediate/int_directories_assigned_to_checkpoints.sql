@@ -107,6 +107,7 @@ known_folders as (
     select
         layout_id,
         folder_shape,
+        max(folder_starts) as folder_starts,
         max(case when is_whole_folder then file_rule end) as folder_rule
 
     from rules
@@ -114,6 +115,46 @@ known_folders as (
     where folder_shape is not null
 
     group by all
+
+),
+
+shapes as (
+
+    select distinct
+        layout_id,
+        folder_shape
+
+    from shaped
+
+),
+
+-- A folder whose whole name is known is not looked up by its beginning.
+recognised as (
+
+    select
+        shapes.layout_id,
+        shapes.folder_shape as shape_there,
+        known_folders.folder_shape,
+        known_folders.folder_rule
+
+    from shapes
+
+    inner join known_folders
+        on
+            shapes.layout_id = known_folders.layout_id
+            and (
+                shapes.folder_shape = known_folders.folder_shape
+                or starts_with(shapes.folder_shape, known_folders.folder_starts)
+            )
+
+    qualify
+        row_number() over (
+            partition by shapes.layout_id, shapes.folder_shape
+            order by
+                shapes.folder_shape = known_folders.folder_shape desc,
+                length(known_folders.folder_shape) desc,
+                known_folders.folder_shape asc
+        ) = 1
 
 ),
 
@@ -141,17 +182,17 @@ assigned as (
         shaped.directory,
         shaped.checkpoint_directory,
         shaped.layout_id,
-        coalesce(known_folders.folder_shape, '') as folder_shape,
-        known_folders.folder_rule,
+        coalesce(recognised.folder_shape, '') as folder_shape,
+        recognised.folder_rule,
         shaped.is_top,
         temporary.directory is not null as is_temporary
 
     from shaped
 
-    left outer join known_folders
+    left outer join recognised
         on
-            shaped.layout_id = known_folders.layout_id
-            and shaped.folder_shape = known_folders.folder_shape
+            shaped.layout_id = recognised.layout_id
+            and shaped.folder_shape = recognised.shape_there
 
     left outer join temporary
         on

@@ -43,6 +43,8 @@ prefixed as (
         directories.object_count,
         directories.size_bytes,
         directories.first_day_byte_seconds,
+        directories.small_object_count,
+        directories.small_object_bytes,
         -- What is older than the first day was there all of that day, however old it is.
         greatest(
             directories.created_date, first_days.first_date - 1
@@ -76,6 +78,8 @@ summed as (
         sum(object_count)::bigint as object_count,
         sum(size_bytes)::bigint as size_bytes,
         sum(first_day_byte_seconds)::decimal(38, 0) as first_day_byte_seconds,
+        coalesce(sum(small_object_count), 0)::bigint as small_object_count,
+        coalesce(sum(small_object_bytes), 0)::bigint as small_object_bytes,
         created_date,
         snapshot_at
 

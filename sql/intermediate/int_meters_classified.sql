@@ -40,11 +40,15 @@ paths as (
         on
             meters.provider = transfer_rules.provider
             and regexp_matches(meters.service_code, transfer_rules.product_pattern)
-            and regexp_matches(meters.meter, transfer_rules.usage_type_pattern)
+            and regexp_matches(
+                -- Descriptions of Google change their capitals, usage types of AWS mean them.
+                case when meters.provider = 'gcp' then lower(meters.meter) else meters.meter end,
+                transfer_rules.usage_type_pattern
+            )
             and regexp_matches(meters.operation, transfer_rules.operation_pattern)
 
     -- A bill that does not name its meters cannot be told apart by them.
-    where meters.meter <> ''
+    where meters.is_named
 
     group by all
 
@@ -64,7 +68,10 @@ measures as (
         on
             meters.provider = storage_meters.provider
             and meters.service_code = storage_meters.service_code
-            and regexp_matches(meters.meter, storage_meters.usage_type_pattern)
+            and regexp_matches(
+                case when meters.provider = 'gcp' then lower(meters.meter) else meters.meter end,
+                storage_meters.usage_type_pattern
+            )
             and regexp_matches(meters.operation, storage_meters.operation_pattern)
 
     group by all
@@ -148,6 +155,7 @@ classified as (
                 then 'operations'
             else coalesce(usage_layer, service_layer)
         end as layer,
+        is_named,
         is_transfer,
         holds_objects
 

@@ -42,7 +42,17 @@ meters as (
         meter,
         operation,
         regexp_extract(meter, '^([A-Z0-9]{2,5})-', 1) as here_code,
-        regexp_extract(meter, '^[A-Z0-9]{2,5}-([A-Z0-9]{2,5})-AWS-', 1) as pair_code
+        regexp_extract(meter, '^[A-Z0-9]{2,5}-([A-Z0-9]{2,5})-AWS-', 1) as pair_code,
+        -- Google's descriptions end with places: "from Americas to China", "within Europe".
+        regexp_extract(
+            lower(meter),
+            '(?:(?:out|egress) from|from|out|egress) ([a-z][a-z ,&-]*?) to [a-z][a-z ,&-]*$',
+            1
+        ) as from_text,
+        regexp_extract(
+            lower(meter), '(?: to |^download )([a-z][a-z ,&-]*)$', 1
+        ) as to_text,
+        regexp_extract(lower(meter), ' within ([a-z][a-z ,&-]*)$', 1) as within_text
 
     from charges
 
@@ -81,8 +91,20 @@ named as (
         coalesce(
             services_by_code.layer, services_by_name.layer, category_layers.layer, 'other'
         ) as service_layer,
-        coalesce(here.region_id, '') as here_region,
-        coalesce(pair.region_id, '') as pair_region
+        case
+            when provided.provider = 'gcp'
+                then replace(concat(provided.from_text, provided.within_text), ' ', '-')
+            else coalesce(here.region_id, '')
+        end as here_region,
+        case
+            when provided.provider = 'gcp'
+                then replace(concat(provided.to_text, provided.within_text), ' ', '-')
+            else coalesce(pair.region_id, '')
+        end as pair_region,
+        -- A bare SKU of AWS says nothing of what it measures.
+        provided.meter <> '' and not (
+            provided.provider = 'aws' and regexp_matches(provided.meter, '^[A-Z0-9]{13,}$')
+        ) as is_named
 
     from provided
 

@@ -25,9 +25,21 @@ uploads as (
 
 ),
 
-prices as (
+list_prices as (
 
-    select * from reference.prices
+    select * from intermediate.int_list_prices_chosen
+
+),
+
+bucket_regions as (
+
+    select * from intermediate.int_bucket_regions_found
+
+),
+
+regions as (
+
+    select * from reference.price_regions
 
 ),
 
@@ -75,30 +87,49 @@ billed as (
 
 ),
 
+placed as (
+
+    select
+        buckets.provider,
+        buckets.bucket,
+        -- A list of objects does not say where its bucket is.
+        coalesce(
+            bucket_regions.price_list_region_id, regions.region_id
+        ) as price_list_region_id
+
+    from buckets
+
+    left outer join bucket_regions
+        on
+            buckets.provider = bucket_regions.provider
+            and buckets.bucket = bucket_regions.bucket
+
+    left outer join regions
+        on
+            buckets.provider = regions.provider
+            and regions.is_default
+
+),
+
 listed as (
 
     select
-        provider,
-        storage_class,
-        min_by(
-            usd,
-            -- Before the first price that is known, that price is the best there is.
-            case
-                when
-                    valid_from <= getvariable('as_of')
-                    and getvariable('as_of') < valid_until
-                    then 0
-                else epoch(valid_from)
-            end
-        ) as usd_gb_month
+        placed.provider,
+        placed.bucket,
+        list_prices.storage_class,
+        list_prices.price_region_id,
+        list_prices.usd as usd_gb_month
 
-    from prices
+    from placed
+
+    inner join list_prices
+        on
+            placed.provider = list_prices.provider
+            and placed.price_list_region_id = list_prices.region_id
 
     where
-        meter = 'storage'
-        and from_gb = 0
-
-    group by all
+        list_prices.meter = 'storage'
+        and list_prices.usd is not null
 
 ),
 
@@ -106,6 +137,7 @@ classes as (
 
     select
         provider,
+        bucket,
         storage_class
 
     from listed
@@ -114,6 +146,7 @@ classes as (
 
     select
         provider,
+        bucket,
         storage_class
 
     from billed
@@ -123,26 +156,28 @@ classes as (
 chosen as (
 
     select
-        buckets.provider,
-        buckets.bucket,
+        classes.provider,
+        classes.bucket,
         classes.storage_class,
         case when billed.usd_gb_month is null then 'list' else 'bill' end as rate_basis,
+        case
+            when billed.usd_gb_month is null
+                then listed.price_region_id
+        end as price_region_id,
         coalesce(billed.usd_gb_month, listed.usd_gb_month, 0)::decimal(38, 12) as usd_gb_month
 
-    from buckets
-
-    inner join classes
-        on buckets.provider = classes.provider
+    from classes
 
     left outer join billed
         on
-            buckets.provider = billed.provider
-            and buckets.bucket = billed.bucket
+            classes.provider = billed.provider
+            and classes.bucket = billed.bucket
             and classes.storage_class = billed.storage_class
 
     left outer join listed
         on
             classes.provider = listed.provider
+            and classes.bucket = listed.bucket
             and classes.storage_class = listed.storage_class
 
 )

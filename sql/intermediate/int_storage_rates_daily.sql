@@ -22,6 +22,8 @@ summed as (
     where
         bucket <> ''
         and holds_objects
+        -- A rate is in dollars; nothing here knows what another currency is worth.
+        and currency in ('USD', '')
 
     group by all
 

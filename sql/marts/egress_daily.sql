@@ -1,4 +1,4 @@
--- One row per day, path of data, pair of regions, resource and team: what moving data cost.
+-- One row per day, path of data, pair of regions, resource, team, currency: what moving data cost.
 with
 
 charges as (
@@ -16,6 +16,7 @@ summed as (
         from_region,
         to_region,
         team,
+        currency,
         sum(transferred_gb) as transferred_gb,
         sum(effective_cost) as effective_cost,
         usage_date

@@ -110,7 +110,11 @@ priced as (
                         unioned.size_bytes::double / 1073741824 * rates.usd_gb_month::double
                     )::decimal(18, 6)
             end
-        )::decimal(18, 6) as cost_usd_month
+        )::decimal(18, 6) as cost_usd_month,
+        string_agg(
+            distinct case when unioned.size_bytes > 0 then rates.rate_basis end,
+            ',' order by case when unioned.size_bytes > 0 then rates.rate_basis end
+        ) as rate_basis
 
     from unioned
 
@@ -133,6 +137,7 @@ explained as (
         object_count,
         size_bytes,
         cost_usd_month,
+        coalesce(rate_basis, 'none') as rate_basis,
         case
             when kind = 'multipart'
                 then

@@ -14,6 +14,7 @@ summed as (
         bucket,
         storage_class,
         meter,
+        currency,
         sum(gb_month) as gb_month,
         sum(effective_cost) as effective_cost,
         usage_date
@@ -33,6 +34,7 @@ rated as (
         bucket,
         storage_class,
         meter,
+        currency,
         gb_month,
         effective_cost,
         (effective_cost::double / nullif(gb_month, 0)::double)::decimal(38, 12)

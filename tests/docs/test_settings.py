@@ -8,6 +8,7 @@ import pytest
 
 from lifecycle.policy import parse_policy
 from pipelines.domain.configuration import Configuration, parse_configuration
+from pipelines.domain.pins import parse_pins
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
@@ -30,6 +31,11 @@ def test_the_recipients_of_the_readme_are_accepted() -> None:
 def test_the_policy_of_the_readme_is_accepted() -> None:
     (policy,) = [block for block in BLOCKS if "quiet_for:" in block]
     assert parse_policy(policy, origin="README.md").name == "stale-checkpoints"
+
+
+def test_the_pins_of_the_readme_are_accepted() -> None:
+    (pins,) = [block for block in BLOCKS if block.startswith("pins:")]
+    assert len(parse_pins(pins, origin="README.md").pins) == 2
 
 
 @pytest.mark.parametrize(

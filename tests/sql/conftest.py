@@ -8,8 +8,9 @@ from typing import Protocol
 import duckdb
 import pytest
 
-from pipelines.domain.configuration import Engine, Teams
+from pipelines.domain.configuration import Engine
 from pipelines.domain.raw_tables import RAW_TABLES
+from pipelines.domain.teams import Teams
 from pipelines.warehouse.build import Inputs, build_warehouse
 from pipelines.warehouse.inputs import fill_table
 from pipelines.warehouse.models import Model, shipped_models

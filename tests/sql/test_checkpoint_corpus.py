@@ -1,8 +1,4 @@
-"""The labelled listings in `tests/corpus` say what counts as a checkpoint and what is protected.
-
-Listings of frameworks that no layout describes yet take part in the safety tests: what they protect must
-stay, whether it is recognised or not.
-"""
+"""The labelled listings in `tests/corpus` say what counts as a checkpoint and what is protected."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,18 +12,24 @@ import pytest
 
 from pipelines.domain.configuration import Engine
 from pipelines.domain.raw_tables import RAW_TABLES
+from pipelines.reference.layout_catalogue import read_frameworks
 from pipelines.warehouse.build import build_warehouse
 from pipelines.warehouse.inputs import Inputs, fill_table
 from pipelines.warehouse.models import Model, shipped_models
+from tests.sql.corpus_measures import PAGE, Measured, measure, page
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 AS_OF = date(2026, 11, 19)
 LISTED_AT = datetime(2026, 11, 20)
 KNOWN = ("deepspeed", "hf_trainer", "lightning", "orbax_gcs")
+"""Where every word of every label is told, the roles of files too."""
 
 BEST_STANDS_IN_A_FILE = {
     "hf_trainer/classif/deberta-base-mnli/checkpoint-2000": "trainer_state.json names it",
     "hf_trainer/llm-sft/mistral-7b-chat-v3/checkpoint-1500": "trainer_state.json names it",
+    "mlflow/mlartifacts/417903341122334455/0123456789abcdef0123456789abcdef/artifacts/checkpoints/epoch_2": (
+        "checkpoint_metrics.json holds its loss"
+    ),
     "orbax_gcs/tpu/gemma-pretrain/ckpts/2000": "metrics/metrics holds its loss",
     "peft_trl_axolotl/axolotl/outputs/lora-out/checkpoint-174": "trainer_state.json names it",
 }
@@ -131,6 +133,32 @@ def checkpoint_models() -> tuple[Model, ...]:
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     return judge(tmp_path_factory.mktemp("corpus"), LISTINGS)
+
+
+@pytest.fixture(scope="module")
+def measured(judged: Judged) -> tuple[Measured, ...]:
+    return measure(labels(*LISTINGS), judged.checkpoints, judged.objects)
+
+
+def test_checkpoints_are_recognised_as_well_as_promised(measured: tuple[Measured, ...]) -> None:
+    total = measured[-1]
+    assert total.objects > 1200
+    assert total.groups > 180
+    assert total.precision >= 0.999
+    assert total.recall >= 0.98
+    assert total.right / total.groups >= 0.98
+    assert min(total.states, total.latests, total.bests) / total.compared >= 0.97
+
+
+def test_the_page_about_checkpoints_is_current(measured: tuple[Measured, ...]) -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(measured, read_frameworks()), (
+        "write it anew: python -m tests.sql.corpus_measures"
+    )
+
+
+def test_every_framework_of_the_labels_is_in_the_catalogue() -> None:
+    known = {framework.framework for framework in read_frameworks()}
+    assert {label["framework"] for _, _, label in labels(*LISTINGS) if label["group"]} <= known
 
 
 def test_every_object_of_a_known_framework_is_in_the_checkpoint_that_its_label_names(judged: Judged) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import duckdb
 
-from pipelines.domain.configuration import Teams
+from pipelines.domain.teams import Teams
 
 AS_OF = date(2026, 1, 30)
 LISTED_AT = datetime(2026, 1, 31)
@@ -68,7 +68,17 @@ LOOK_ALIKES = {
     "data/2024/part/manifest.ocdbt": "an array store",
     "7/commit_success.txt": "a commit of something",
     "models/v1-5-pruned.ckpt": "a downloaded model",
-    "tf/model.ckpt-1000.index": "another framework",
+    "tf/bert_model.ckpt.index": "a downloaded model of another framework",
+    "hub/sd_xl_base_1.0.safetensors": "a downloaded model",
+    "datasets/shard-000001.safetensors": "a dataset",
+    "serving/1762000000/variables/variables.data-00000-of-00001": "an export",
+    "other/model.tar.gz": "an archive, of no job",
+    "lake/_delta_log/_last_checkpoint": "a log",
+    "flink/checkpoints/fd7/chk-101/_metadata": "a stream",
+    "best/best.pt": "a best one alone",
+    "rocksdb/checkpoint-000123/MANIFEST-000004": "a database",
+    "zarr/step-3/0.0": "an array",
+    "state/checkpoint_5": "a file of anybody",
     "anybody/last.ckpt": "a last one alone",
     "capitals/CHECKPOINT-5/trainer_state.json": "names are exact",
     "no_number/checkpoint-/trainer_state.json": "a checkpoint has a number",
@@ -262,3 +272,81 @@ def test_a_checkpoint_inside_a_checkpoint_belongs_to_the_outer_one(build: Build)
     assert found["run/checkpoint-6"]["state_reason"] == (
         "the optimizer states that hold the weights: missing"
     )
+
+
+def test_ten_thousand_checkpoints_of_one_run_have_one_latest(build: Build) -> None:
+    rows = [stored(f"run/step={step}.ckpt", days_ago=10_000 - step) for step in range(10_000)]
+    found = judge(build, rows)
+    assert len(found) == 10_000
+    assert [name for name, row in found.items() if row["is_latest"]] == ["run/step=9999.ckpt"]
+
+
+def test_equal_times_after_a_bucket_copy_leave_the_highest_step_and_the_last_copy(build: Build) -> None:
+    steps = [stored(f"run/step={step}.ckpt") for step in (1, 2, 3)]
+    found = judge(build, [*steps, stored("run/last.ckpt")])
+    assert {name: row["is_protected"] for name, row in found.items()} == {
+        "run/step=1.ckpt": False,
+        "run/step=2.ckpt": False,
+        "run/step=3.ckpt": True,
+        "run/last.ckpt": True,
+    }
+
+
+def test_keys_that_differ_in_case_only_are_two_runs(build: Build) -> None:
+    found = judge(build, trainer_save("run/checkpoint-5") + trainer_save("RUN/checkpoint-5"))
+    assert {row["run"] for row in found.values()} == {"run", "RUN"}
+    assert {row["object_count"] for row in found.values()} == {3}
+
+
+def test_two_frameworks_in_one_folder_have_a_latest_each(build: Build) -> None:
+    files = [stored(f"run/model_{step:07d}.pth") for step in (4999, 9999)]
+    found = judge(build, [*trainer_save("run/checkpoint-5"), *trainer_save("run/checkpoint-6"), *files])
+    assert {name for name, row in found.items() if row["is_latest"]} == {
+        "run/checkpoint-6",
+        "run/model_0009999.pth",
+    }
+
+
+def test_files_of_one_stem_are_one_checkpoint_and_a_missing_part_is_seen(build: Build) -> None:
+    whole = [stored(f"tf/ckpt-1.{end}") for end in ("index", "data-00000-of-00002", "data-00001-of-00002")]
+    cut = [stored(f"tf/ckpt-2.{end}") for end in ("index", "data-00000-of-00002")]
+    found = judge(build, [*whole, *cut, stored("tf/checkpoint")])
+    assert states(found) == {"tf/ckpt-1": "complete", "tf/ckpt-2": "incomplete"}
+    assert (found["tf/ckpt-1"]["object_count"], found["tf/ckpt-1"]["is_latest"]) == (3, True)
+
+
+def test_a_mark_beside_a_checkpoint_says_that_it_is_not_whole(build: Build) -> None:
+    name = "gpt--val_loss=1.5-step={}-consumed_samples=8.0"
+    leaves = ("weights/__0_0.distcp", "weights/.metadata", "weights/metadata.json", "context/model.yaml")
+    saves = [stored(f"nemo/{name.format(step)}/{leaf}") for step in (10, 20) for leaf in leaves]
+    found = judge(build, [*saves, stored(f"nemo/{name.format(20)}-unfinished", size=0)])
+    assert {row["step"]: (row["state"], row["is_latest"]) for row in found.values()} == {
+        10: ("complete", True),
+        20: ("incomplete", False),
+    }
+
+
+def test_a_pin_keeps_a_checkpoint_and_one_that_ran_out_does_not(build: Build) -> None:
+    saves = [row for step in (1, 2, 3, 4) for row in trainer_save(f"run/checkpoint-{step}")]
+    pins = ("checkpoint-1/PINNED", "checkpoint-2/keep_until_2026-12-31", "checkpoint-3/keep_until_2026-01-01")
+    found = judge(build, [*saves, *(stored(f"run/{pin}", size=0) for pin in pins)])
+    assert {name[-1]: row["is_protected"] for name, row in found.items()} == {
+        "1": True,
+        "2": True,
+        "3": False,
+        "4": True,
+    }
+
+
+def test_the_same_bytes_in_another_run_are_linked(build: Build) -> None:
+    def save(run: str, days_ago: float) -> list[Row]:
+        tags = {"model.safetensors": "m", "optimizer.pt": "o", "trainer_state.json": "t"}
+        return [
+            stored(f"{run}/checkpoint-5/{leaf}", days_ago=days_ago, etag=tag) for leaf, tag in tags.items()
+        ]
+
+    found = judge(build, save("run", 20) + save("copy", 10))
+    assert {name: row["copy_of"] for name, row in found.items()} == {
+        "run/checkpoint-5": None,
+        "copy/checkpoint-5": "s3://b/run/checkpoint-5",
+    }

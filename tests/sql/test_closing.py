@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.domain.configuration import PrefixOwner, Teams
+from pipelines.domain.teams import PrefixOwner, Teams
 
 
 class Build(Protocol):

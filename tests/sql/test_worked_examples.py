@@ -50,6 +50,7 @@ def test_usage_types_fall_into_the_published_categories() -> None:
             "service_category": "",
             "meter": row["usage_type"],
             "operation": row["operation"],
+            "is_named": True,
         }
         for number, row in enumerate(case["inputs"]["rows"])
     ]

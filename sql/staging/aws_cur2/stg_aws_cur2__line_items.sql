@@ -1,4 +1,4 @@
--- One row per line item of an AWS bill, as delivered; an empty text is null.
+-- One row per line item of an AWS bill that is part of no other; an empty text is null.
 with
 
 source as (
@@ -47,6 +47,9 @@ renamed as (
         bill_billing_period_start_date as billing_period_start_at
 
     from source
+
+    -- What pods and tasks cost on an instance of EC2 is part of the instance, whose own line stays.
+    where coalesce(line_item_operation, '') not in ('EKSPod-EC2', 'ECSTask-EC2')
 
 )
 

@@ -26,6 +26,9 @@ renamed as (
         nullif(SkuMeter, '') as sku_meter,
         nullif(x_Operation, '') as operation, -- noqa: RF04
         nullif(ChargeCategory, '') as charge_category,
+        nullif(CommitmentDiscountId, '') as commitment_id,
+        nullif(CommitmentDiscountStatus, '') as commitment_status,
+        nullif(ChargeClass, '') as charge_class,
         nullif(RegionId, '') as region_id,
         nullif(BillingCurrency, '') as currency,
         nullif(ConsumedUnit, '') as consumed_unit,

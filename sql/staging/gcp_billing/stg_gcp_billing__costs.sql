@@ -21,6 +21,7 @@ renamed as (
         nullif(sku_id, '') as sku_id,
         nullif(sku_description, '') as sku_description,
         nullif(cost_type, '') as cost_type,
+        nullif(adjustment_type, '') as adjustment_type,
         nullif(transaction_type, '') as transaction_type,
         nullif(location, '') as location, -- noqa: RF04
         nullif(region, '') as region_id,
@@ -28,12 +29,15 @@ renamed as (
         nullif(usage_unit, '') as usage_unit,
         nullif(usage_pricing_unit, '') as pricing_unit,
         nullif(labels, '') as labels,
+        nullif(project_labels, '') as project_labels,
+        nullif(tags, '') as tags,
         nullif(invoice_month, '') as invoice_month,
         usage_amount,
         usage_amount_in_pricing_units as pricing_amount,
         cost,
         cost_at_list,
         credits_amount,
+        promotions_amount,
         usage_start_at,
         usage_end_at,
         exported_at

@@ -18,6 +18,9 @@ renamed as (
         object_count,
         size_bytes,
         first_day_byte_seconds,
+        -- What landed before these were counted does not say.
+        coalesce(small_object_count, 0) as small_object_count,
+        coalesce(small_object_bytes, 0) as small_object_bytes,
         is_current,
         created_date,
         newest_at,

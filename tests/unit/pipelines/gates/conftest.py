@@ -23,9 +23,14 @@ DEFAULTS = {"varchar": "''", "boolean": "false", "date": "date '2026-11-19'"}
 # Seven days of a bucket of $1.00 a day, 99 cents of it explained, and a machine of $2 a day.
 ROWS = """
 create table intermediate.int_charges_unioned
-    (usage_date date, billed_cost decimal(38,12), effective_cost decimal(38,12));
+    (usage_date date, billed_cost decimal(38,12), effective_cost decimal(38,12), line_count bigint);
+create table intermediate.int_charges_attributed
+    (usage_date date, currency varchar, billed_cost decimal(38,12), effective_cost decimal(38,12));
 create table intermediate.int_directories_unioned
     (provider varchar, bucket varchar, storage_class varchar, size_bytes bigint, snapshot_at timestamp);
+create table intermediate.int_bucket_bills_daily
+    (usage_date date, provider varchar, bucket varchar, currency varchar, storage_class varchar,
+    meter_group varchar, effective_cost decimal(38,12));
 create table intermediate.int_listings_chosen (provider varchar, bucket varchar, snapshot_at timestamp);
 create table intermediate.int_storage_rates_chosen
     (provider varchar, bucket varchar, storage_class varchar, usd_gb_month decimal(38,12));
@@ -60,7 +65,8 @@ insert into intermediate.int_storage_rates_chosen values ('aws', 'train', 'STAND
 insert into marts.costs_daily by name
     select
         date '2026-11-13' + day::integer as usage_date, 'aws' as provider, 'payer' as billing_account_id,
-        code as service_code, name as service_name, 'Usage' as charge_category, layer,
+        code as service_code, name as service_name, code || ':Usage' as meter, 'Usage' as charge_category,
+        layer,
         resource as resource_id, 'nlp' as team, 'USD' as currency, cost as billed_cost, cost as effective_cost
     from range(7) as days(day)
     cross join (values
@@ -68,21 +74,37 @@ insert into marts.costs_daily by name
         ('AmazonEC2', 'Amazon EC2', 'compute', 'i-1', 2.0)
     ) as charges(code, name, layer, resource, cost);
 insert into intermediate.int_charges_unioned
-    select usage_date, billed_cost, effective_cost from marts.costs_daily;
+    select usage_date, billed_cost, effective_cost, 1 from marts.costs_daily;
+insert into intermediate.int_charges_attributed
+    select usage_date, currency, billed_cost, effective_cost from marts.costs_daily;
+insert into marts.showback_monthly by name
+    select
+        date '2026-11-01' as usage_month, team, 'USD' as currency, cost as billed_cost,
+        cost as effective_cost, direct as direct_effective_cost
+    from (values ('nlp', 21, 21), ('', 0, 0)) as teams(team, cost, direct);
 insert into marts.prefix_costs by name
     select
         date '2026-11-13' + day::integer as usage_date, 'aws' as provider, 'train' as bucket, prefix,
-        'STANDARD' as storage_class, 'storage' as meter_group, 'nlp' as team, cost as effective_cost,
+        'STANDARD' as storage_class, 'storage' as meter_group, 'bytes' as basis, 'USD' as currency,
+        'nlp' as team, cost as effective_cost,
         cost * 100 * 86400 * 1073741824 as byte_seconds, residual as is_residual
     from range(7) as days(day)
     cross join (values ('runs/', 0.99, false), ('(residual)', 0.01, true)) as parts(prefix, cost, residual);
+insert into intermediate.int_bucket_bills_daily
+    values ('2026-11-19', 'aws', 'train', 'USD', 'STANDARD', 'storage', 1);
+insert into marts.run_costs by name
+    select
+        date '2026-11-19' as usage_date, 'aws' as provider, 'train' as bucket, run,
+        'STANDARD' as storage_class,
+        'storage' as meter_group, 'USD' as currency, cost as effective_cost, residual as is_residual
+    from (values ('runs/a', 0.9, false), ('(residual)', 0.1, true)) as parts(run, cost, residual);
 insert into marts.storage_daily by name
     select distinct usage_date, 'aws' as provider, 'train' as bucket, 'STANDARD' as storage_class
     from marts.costs_daily;
 insert into marts.egress_daily by name
     select
         date '2026-11-19' as usage_date, 'aws' as provider, path, 'train' as resource_id,
-        cost as effective_cost
+        'USD' as currency, cost as effective_cost
     from (values ('internet_out', 99.5), ('unclassified_transfer', 0.5)) as paths(path, cost);
 insert into marts.checkpoints by name
     select

@@ -123,6 +123,11 @@ BREAKS = {
         },
         says="0",
     ),
+    "a team that is shown too much": Break(
+        statements="update marts.showback_monthly set effective_cost = 21.000000000001 where team = 'nlp'",
+        fails={("showback_adds_up", "")},
+        says="0.000000000001 (in 2026-11 USD)",
+    ),
     "two currencies": Break(
         statements="update marts.costs_daily set currency = 'EUR' where service_code = 'AmazonEC2'",
         fails={("costs_have_one_currency", "")},
@@ -133,6 +138,12 @@ BREAKS = {
         "usage_date = '2026-11-14' and not is_residual",
         fails={("prefix_costs_close", "train")},
         says="0.000000000001 USD (on 2026-11-14)",
+    ),
+    "runs that do not close": Break(
+        statements="update marts.run_costs set effective_cost = effective_cost - 0.000000000001 "
+        "where is_residual",
+        fails={("run_costs_close", "train")},
+        says="0.000000000001 USD (storage STANDARD)",
     ),
     "prefixes without a bill": Break(
         statements="insert into marts.prefix_costs by name select date '2026-11-19' as usage_date, "
@@ -166,8 +177,17 @@ BREAKS = {
         fails={("transfers_are_classified", "")},
         says="(nat-9)",
     ),
+    "a change that its effects do not add up to": Break(
+        statements="insert into marts.cost_changes by name select date '2026-11-19' as usage_date, "
+        "date '2026-11-18' as compared_date, 'day_before' as comparison, 'price' as effect, 0.01 as amount",
+        fails={("cost_changes_close", "")},
+        says="0.01 USD (2026-11-19 day_before)",
+    ),
     "costs without a team": Break(
-        statements="update marts.costs_daily set team = '' where service_code = 'AmazonEC2'",
+        statements="update marts.costs_daily set team = '' where service_code = 'AmazonEC2';"
+        "update marts.showback_monthly set effective_cost = 7 where team = 'nlp';"
+        "update marts.showback_monthly set effective_cost = 14, unallocated_effective_cost = 14 "
+        "where team = ''",
         fails={("costs_have_owners", "")},
         says="66.67% (Amazon EC2)",
     ),

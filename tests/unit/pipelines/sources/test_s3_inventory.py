@@ -387,6 +387,15 @@ def test_the_directories_add_up_objects_bytes_and_the_first_day_s_byte_seconds()
     assert row["is_current"] is True
 
 
+def test_the_directories_tell_small_objects_apart() -> None:
+    sizes = (0, 131_071, 131_072, 2**40)
+    sized: list[dict[str, object]] = [{"size_bytes": size} for size in sizes]
+    [row] = directories(*sized, {"is_delete_marker": True})
+    assert (row["object_count"], row["small_object_count"], row["small_object_bytes"]) == (4, 2, 131_071)
+    [row] = directories({"size_bytes": 131_072})
+    assert (row["small_object_count"], row["small_object_bytes"]) == (0, 0)
+
+
 def test_the_directories_leave_out_delete_markers_and_keep_noncurrent_versions_apart() -> None:
     marker: dict[str, object] = {"is_delete_marker": True, "size_bytes": None}
     rows = directories({}, {"is_latest": False, "size_bytes": 3}, marker)

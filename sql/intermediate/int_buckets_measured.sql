@@ -1,0 +1,72 @@
+-- One row per listed bucket: the bytes of its newest inventory, and what its last 30 days wrote.
+with
+
+directories as (
+
+    select * from intermediate.int_directories_unioned
+
+),
+
+inventory_files as (
+
+    select * from intermediate.int_inventory_files_deduplicated
+
+),
+
+newest as (
+
+    select
+        provider,
+        bucket,
+        max(snapshot_at) as snapshot_at
+
+    from inventory_files
+
+    group by all
+
+),
+
+listed as (
+
+    select
+        directories.provider,
+        directories.bucket,
+        directories.object_count,
+        directories.size_bytes,
+        directories.created_date > directories.snapshot_at::date - 30 as is_written_lately
+
+    from directories
+
+    inner join inventory_files
+        on
+            directories.landed_file = inventory_files.landed_file
+            and directories.provider = inventory_files.provider
+            and directories.bucket = inventory_files.bucket
+            and directories.snapshot_at = inventory_files.snapshot_at
+
+    inner join newest
+        on
+            directories.provider = newest.provider
+            and directories.bucket = newest.bucket
+            and directories.snapshot_at = newest.snapshot_at
+
+),
+
+summed as (
+
+    select
+        provider,
+        bucket,
+        (sum(size_bytes)::double / 1073741824)::decimal(38, 12) as stored_gb,
+        (coalesce(sum(size_bytes) filter (where is_written_lately), 0)::double / 1073741824)
+        ::decimal(38, 12) as written_gb_month,
+        coalesce(sum(object_count) filter (where is_written_lately), 0)::bigint
+            as written_objects_month
+
+    from listed
+
+    group by all
+
+)
+
+select * from summed
