@@ -239,16 +239,17 @@ def sql(
 
 @app.command()
 def why(
-    uri: Annotated[str, typer.Argument(help="s3://bucket/key of an object or a checkpoint.")],
+    uri: Annotated[str, typer.Argument(help="s3:// or gs:// of an object, checkpoint, run or folder.")],
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Tell everything known about one object or checkpoint.
+    """Tell everything known about one object, checkpoint, run or folder, and who needs it.
 
     Example: moraine why s3://train/runs/nlp/chat/checkpoint-500/
     """
-    with steps.published(_open(config, None)) as (_, connection):
-        explanation = report.explain(connection, uri)
+    run = _open(config, None)
+    with steps.published(run) as (snapshot, connection):
+        explanation = report.explain(connection, uri, steps.listings(run, snapshot.as_of, uri))
     if as_json:
         printing.print_json(explanation)
     else:

@@ -10,6 +10,7 @@ from pipelines import raw, sources
 from pipelines.domain.deliveries import Delivery, Rejected, is_replaced
 from pipelines.errors import Damaged, NotFound
 from pipelines.run import Run, alone, source_names, workspace
+from pipelines.witnesses import land_states
 
 MOST_CHUNKS = 16
 """Workers that what a source has new is shared by; more only where it has more deliveries than that."""
@@ -65,6 +66,7 @@ def ingest(run: Run, source: str, progress: Progress = _unseen) -> IngestReport:
         report = _report(run, source, found)
         for delivery in found.deliveries:
             report = _land(run, place, delivery, report, progress)
+        report = _with_states(run, place, report)
     return _without_replaced(report, found.deliveries)
 
 
@@ -114,13 +116,19 @@ def land(run: Run, chunk: Chunk) -> Rejected | None:
 def finish(run: Run, source: str, chunks: Iterable[Chunk]) -> IngestReport:
     """Put the deliveries of a source into the ledger whose chunks have landed, all but the damaged ones.
 
+    What only a whole list tells is asked for then.
+
     Raises:
         NotFound: a chunk did not land, and nothing is known to be wrong with it.
+        Refused: another run is reading this source.
     """
     report = IngestReport(source)
     for table, delivery_id in dict.fromkeys((chunk.table, chunk.delivery_id) for chunk in chunks):
         report = _finish(run, raw.announced(run.lake, table, source, delivery_id), report)
-    return report
+    if not sources.reads_states(run.settings.source(source)):
+        return report
+    with alone(run, f"ingest-{source}"), workspace(run) as scratch:
+        return _with_states(run, open_source(run, source, scratch), report)
 
 
 def quarantined(run: Run) -> list[Rejected]:
@@ -173,6 +181,14 @@ def _land(
     except Damaged as error:
         rejected = _quarantine(run, found, error)
         return replace(report, quarantined=(*report.quarantined, rejected))
+    return replace(report, landed=report.landed + 1, rows=report.rows + landed.row_count)
+
+
+def _with_states(run: Run, place: sources.Place, report: IngestReport) -> IngestReport:
+    landed, warnings = land_states(run, place)
+    report = replace(report, warnings=(*report.warnings, *warnings))
+    if landed is None:
+        return report
     return replace(report, landed=report.landed + 1, rows=report.rows + landed.row_count)
 
 

@@ -190,13 +190,13 @@ def keep_listing(lake: Store, source: str, listed: Iterable[Delivery | Rejected]
     _write_once(lake, _listing_key(source), _text({"deliveries": folders}))
 
 
-def ledger(lake: Store) -> list[Landed]:
-    """Return every delivery that is whole in the lake, in key order.
+def ledger(lake: Store, below: str = "") -> list[Landed]:
+    """Return every delivery that is whole in the lake, in key order; `below` is `<table>/source=<name>/`.
 
     Raises:
         Terminal: an entry is damaged.
     """
-    keys = [blob.key for blob in lake.list("raw/") if blob.key.endswith(f"/{_WHOLE}")]
+    keys = [blob.key for blob in lake.list(f"raw/{below}") if blob.key.endswith(f"/{_WHOLE}")]
     return list(_entries(lake, keys, Landed.from_json))
 
 

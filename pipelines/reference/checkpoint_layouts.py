@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pipelines.domain.raw_tables import Columns
 from pipelines.reference.layout_catalogue import (
+    HEAD_LENGTH,
     TAIL_LENGTH,
     FileRule,
     Framework,
@@ -38,15 +39,23 @@ _NAMES: Columns = (
     ("name_state", "varchar"),
     ("step_after", "varchar"),
     ("epoch_after", "varchar"),
-    ("is_step_at_end", "boolean"),
+    ("is_step_last", "boolean"),
+    ("is_epoch_last", "boolean"),
     ("is_any_name", "boolean"),
     ("needs_company", "boolean"),
+    ("is_sorted_by_digits", "boolean"),
+    ("is_best_by_name", "boolean"),
+    ("is_last_by_name", "boolean"),
+    ("metric_pattern", "varchar"),
+    ("in_folder_shape", "varchar"),
+    ("specific", "bigint"),
     *_PATTERN,
 )
 _FILES: Columns = (
     ("layout_id", "varchar"),
     ("file_rule", "varchar"),
     ("folder_shape", "varchar"),
+    ("folder_starts", "varchar"),
     ("place", "varchar"),
     ("file_role", "varchar"),
     ("beside_rule", "varchar"),
@@ -57,12 +66,16 @@ _FILES: Columns = (
     ("shards_after", "varchar"),
     ("rank_after", "varchar"),
     ("column_after", "varchar"),
+    ("stem_before", "varchar"),
+    ("head", "varchar"),
+    ("without_text", "varchar"),
     ("rule_order", "bigint"),
     ("is_marker", "boolean"),
     ("is_anchor", "boolean"),
     ("is_final_part", "boolean"),
     ("is_proof_of_run", "boolean"),
     ("is_whole_folder", "boolean"),
+    ("is_unfinished_mark", "boolean"),
     *_PATTERN,
 )
 
@@ -87,7 +100,15 @@ def _texts(*names: str) -> Columns:
 
 
 def _layouts(framework: Framework, layout: Layout) -> Iterator[Row]:
-    yield layout.layout, framework.framework, framework.best
+    told = (framework.best, layout.rest)
+    yield layout.layout, framework.framework, *told, layout.specific, framework.optimizer_alone
+
+
+def _state_files(framework: Framework, layout: Layout) -> Iterator[Row]:
+    for file in framework.state_files:
+        pattern = parse_pattern(file.name)
+        told = (file.place, file.tells, file.format, file.latest, file.best, file.value)
+        yield layout.layout, file.name, *told, pattern.is_exact, pattern.starts, pattern.ends
 
 
 def _run_folders(framework: Framework, layout: Layout) -> Iterator[Row]:
@@ -100,33 +121,43 @@ def _not_metrics(framework: Framework, layout: Layout) -> Iterator[Row]:
 
 def _names(framework: Framework, layout: Layout) -> Iterator[Row]:
     for order, rule in enumerate(layout.names):
-        yield (layout.layout, framework.framework, order, layout.grain, *_name(rule))
+        yield (layout.layout, framework.framework, order, layout.grain, *_name(rule, layout))
 
 
-def _name(rule: NameRule) -> Row:
+def _name(rule: NameRule, layout: Layout) -> Row:
     pattern = parse_pattern(rule.name)
     return (
         rule.kind,
         rule.state,
         pattern.after("step"),
         rule.epoch if rule.epoch is not None else pattern.after("epoch"),
-        pattern.number_at_end == "step",
+        pattern.last_number == "step",
+        pattern.last_number == "epoch" and rule.epoch is None,
         rule.name == "*",
         rule.company,
+        rule.sorted,
+        rule.best or rule.kind == "best_copy",
+        rule.last or rule.kind == "last_copy",
+        rule.metric,
+        parse_pattern(rule.in_folder).shape if rule.in_folder is not None else None,
+        layout.specific,
         *_pieces(pattern),
     )
 
 
 def _files(_: Framework, layout: Layout) -> Iterator[Row]:
-    yield from ((layout.layout, *_file(order, rule)) for order, rule in enumerate(layout.files))
+    changes = [rule.role_beside for rule in layout.files if rule.role_beside]
+    deciding = {name for change in changes for name in (change.rule, change.unless)}
+    for order, rule in enumerate(layout.files):
+        yield layout.layout, *_file(order, rule, is_deciding=rule.rule in deciding)
 
 
-def _file(order: int, rule: FileRule) -> Row:
+def _file(order: int, rule: FileRule, *, is_deciding: bool) -> Row:
     pattern = parse_pattern(rule.file)
     beside = rule.role_beside
     return (
         rule.rule,
-        parse_pattern(rule.folder).shape if rule.folder is not None else None,
+        *_folder(rule),
         rule.place,
         rule.role,
         beside.rule if beside else None,
@@ -134,14 +165,26 @@ def _file(order: int, rule: FileRule) -> Row:
         beside.role if beside else None,
         rule.ranks_with,
         *(pattern.after(meaning) for meaning in ("shard", "shards", "rank", "column")),
+        rule.stem_before,
+        pattern.starts[:HEAD_LENGTH] if pattern.ends_in_digit else None,
+        rule.without,
         order,
         rule.marker,
-        bool(rule.anchor_up),
+        bool(rule.anchor_up) or is_deciding,
         rule.final,
         rule.proves_run,
         rule.is_folder_rule,
+        rule.unfinished,
         *_pieces(pattern),
     )
+
+
+def _folder(rule: FileRule) -> Row:
+    if rule.folder is None:
+        return None, None
+    pattern = parse_pattern(rule.folder)
+    # The whole pattern stands for the folders that a star lets in: they all mean the same.
+    return (pattern.shape, None) if pattern.is_exact else (f"{pattern.starts}*", pattern.starts)
 
 
 def _pieces(pattern: NamePattern) -> Row:
@@ -180,7 +223,23 @@ def _metric_words() -> Iterator[Row]:
 
 
 _TABLES: Mapping[str, tuple[Columns, Callable[[Framework, Layout], Iterator[Row]]]] = {
-    "layouts": (_texts("layout_id", "framework", "best_recorded"), _layouts),
+    "layouts": (
+        (
+            *_texts("layout_id", "framework", "best_recorded", "rest_role"),
+            ("specific", "bigint"),
+            ("is_optimizer_alone", "boolean"),
+        ),
+        _layouts,
+    ),
+    "layout_state_files": (
+        (
+            *_texts("layout_id", "state_file", "place", "tells", "written_as"),
+            *_texts("latest_field", "best_field", "field_holds"),
+            ("is_exact", "boolean"),
+            *_texts("starts_text", "ends_text"),
+        ),
+        _state_files,
+    ),
     "layout_run_folders": (_texts("layout_id", "folder"), _run_folders),
     "layout_not_metrics": (_texts("layout_id", "word"), _not_metrics),
     "layout_names": (_NAMES, _names),

@@ -25,8 +25,10 @@ class NamePattern:
     ends: str
     numbers: tuple[tuple[str, str], ...]
     """What a number means, and the text in front of it."""
-    number_at_end: str | None = None
-    """The number that ends the name, where a star leaves open what stands in front of it."""
+    last_number: str | None = None
+    """What the last run of digits in the name means, where neither star nor digit follows it."""
+    fixed_end: str = ""
+    """The text behind the last number or star, as it is written."""
 
     @property
     def shape(self) -> str:
@@ -34,9 +36,13 @@ class NamePattern:
         return self.starts
 
     def tail(self, length: int) -> str:
-        """Return the last characters of whatever matches, `#` where they are not fixed."""
-        fixed = self.starts if self.is_exact else self.ends
-        return fixed[-length:] if len(fixed) >= length else "#"
+        """Return the last characters of whatever matches, at most so many."""
+        return self.fixed_end[-length:]
+
+    @property
+    def ends_in_digit(self) -> bool:
+        """Whether whatever matches ends with a digit."""
+        return (self.starts if self.is_exact else self.ends).endswith("#")
 
     def after(self, meaning: str) -> str | None:
         """Return the text in front of the number with that meaning, or None if the pattern has none."""
@@ -55,26 +61,33 @@ def parse_pattern(text: str) -> NamePattern:
     unknown = sorted(set(_PLACE.findall(text)) - NUMBERS)
     if unknown:
         raise ValueError(f"{text!r}: {{{unknown[0]}}} is not one of {', '.join(sorted(NUMBERS))}")
-    numbers, at_end = _places(text)
+    numbers = _places(text)
+    fixed_end = re.split(r"[*}]", text)[-1]
     shapes = [_DIGITS.sub("#", _PLACE.sub("#", piece.replace("#", "!"))) for piece in pieces]
     middle = shapes[1] if len(shapes) == 3 else ""
     ends = shapes[-1] if len(shapes) > 1 else ""
-    return NamePattern(text, len(shapes) == 1, shapes[0], middle, ends, numbers, at_end)
+    return NamePattern(
+        text, len(shapes) == 1, shapes[0], middle, ends, numbers, _last_number(text), fixed_end
+    )
 
 
-def _places(text: str) -> tuple[tuple[tuple[str, str], ...], str | None]:
+def _last_number(text: str) -> str | None:
+    places = list(_PLACE.finditer(text))
+    if not places or re.search(r"[*0-9]", text[places[-1].end() :]):
+        return None
+    return places[-1].group(1)
+
+
+def _places(text: str) -> tuple[tuple[str, str], ...]:
     numbers: list[tuple[str, str]] = []
-    at_end = None
+    last = _last_number(text)
     for found in _PLACE.finditer(text):
         meaning = found.group(1)
         in_front = re.split(r"[*}]", text[: found.start()])[-1]
-        follows_star = "*" in text[: found.start()]
         if meaning == "number":
             continue
-        if follows_star and found.end() == len(text):
-            at_end = meaning
-        elif in_front or found.start() == 0:
+        if in_front or found.start() == 0:
             numbers.append((meaning, in_front))
-        else:
+        elif meaning != last or not text[: found.start()].endswith("*"):
             raise ValueError(f"{text!r}: nothing in front of {{{meaning}}} marks where it stands")
-    return tuple(numbers), at_end
+    return tuple(numbers)

@@ -5,13 +5,13 @@ loaded where it is needed: HTTP clients and Arrow take longer to load than a sma
 night is landed by many small processes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from pipelines.domain.deliveries import Converted, Delivery
+from pipelines.domain.deliveries import Converted, Delivery, Landed
 from pipelines.domain.uris import BucketUri
 from pipelines.sources import (
     aws_cur,
@@ -22,10 +22,23 @@ from pipelines.sources import (
     gcs_inventory,
     s3_inventory,
 )
-from pipelines.sources.places import Found, Place, found, open_place
+from pipelines.sources.places import Found, Place, open_place, reads_states
 from pipelines.sources.reading import FileForm, Query, convert_file
 
-__all__ = ["Found", "Place", "at_once", "convert", "find", "open_place"]
+__all__ = [
+    "STATES",
+    "Found",
+    "Place",
+    "at_once",
+    "convert",
+    "find",
+    "find_states",
+    "open_place",
+    "reads_states",
+]
+
+STATES = "checkpoint_states"
+"""The raw table of what the small files of checkpoints say."""
 
 ROLLUPS: Mapping[str, Mapping[str, str]] = {
     "s3_inventory": s3_inventory.ROLLUPS,
@@ -51,7 +64,7 @@ def find(place: Place, now: datetime) -> Found:
         case "mlflow":
             from pipelines.sources import mlflow  # noqa: PLC0415  (see above)
 
-            return found((mlflow.find(place, now),))
+            return Found(mlflow.find(place, now))
         case kind:
             return _FINDERS[kind](place)
 
@@ -82,6 +95,22 @@ def at_once(delivery: Delivery) -> int:
     from pipelines.sources.listing import LISTERS  # noqa: PLC0415  (see above)
 
     return LISTERS
+
+
+def find_states(
+    place: Place, listing: Landed, files: Iterable[Path], earlier: Iterable[Path], now: datetime
+) -> Found:
+    """Return what the small files of checkpoints in a listed bucket say, as a delivery if there are any.
+
+    `files` are those of the landed list, `earlier` those of what was read last.
+
+    Raises:
+        Terminal: the list cannot be read, or there are no credentials for the bucket.
+    """
+    from pipelines.sources import checkpoint_states, state_candidates  # noqa: PLC0415  (see above)
+
+    candidates = state_candidates.choose(place, listing, files, state_candidates.wanted_files())
+    return checkpoint_states.find(place, listing, candidates, earlier, now)
 
 
 def _with_uploads(place: Place, inventories: Found, now: datetime) -> Found:

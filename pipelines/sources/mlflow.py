@@ -1,32 +1,40 @@
-"""What an MLflow registry still serves: asked over HTTP, or read from saved answers.
+"""What an MLflow registry serves and which runs still write: asked over HTTP, or read from saved answers.
 
 Each reading is a whole delivery and replaces the one before. An unchanged registry read on another day is a
 new delivery all the same: how fresh the protection of models is has to be known.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import httpx
 
 from pipelines.domain.deliveries import Delivery, Part
-from pipelines.domain.registry import SEARCH_PATH, ModelVersion, model_versions
+from pipelines.domain.registry import SEARCH_PATH, ActiveRun, ModelVersion, Registry
+from pipelines.domain.registry_talk import (
+    EndlessList,
+    NoSuchList,
+    Question,
+    read_registry,
+    read_saved,
+)
 from pipelines.domain.uris import HttpUri
 from pipelines.errors import NotFound, Terminal, Transient
 from pipelines.sources import observed
 from pipelines.sources.places import Place
 
-PAGE_SIZE = 1000
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+LARGEST_ANSWER = 256 * 2**20
+"""Bytes of one page; a thousand runs with all their parameters have a few megabytes."""
 
-_MOST_PAGES = 10_000
+Row = dict[str, object]
 
 
-def find(place: Place, now: datetime) -> Delivery:
-    """Return the registry's state as one delivery; a service is asked at `now`.
+def find(place: Place, now: datetime) -> tuple[Delivery, Delivery]:
+    """Return the runs that have not ended and the registered versions; a service is asked at `now`.
 
     Raises:
         Transient: the registry does not answer.
@@ -34,7 +42,7 @@ def find(place: Place, now: datetime) -> Delivery:
         Terminal: the registry refuses, or answers something else.
     """
     if isinstance(place.uri, HttpUri):
-        return _delivery(place, _versions(_asked(place), str(place.uri)), now)
+        return _deliveries(place, _asked(place, place.uri.url), now)
     blobs = [blob for blob in place.blobs() if blob.key.endswith(".json")]
     if not blobs:
         raise NotFound(
@@ -42,25 +50,36 @@ def find(place: Place, now: datetime) -> Delivery:
             where=f"source {place.source.name}, {place.where(place.prefix)}",
             fix=f"Save what GET {SEARCH_PATH} answers there, or write the registry's http:// address as uri.",
         )
-    versions: list[ModelVersion] = []
+    registry = Registry()
     for blob in blobs:
         where = place.where(blob.key)
-        versions += _versions(iter([_json(place.files.read(blob.key), where)]), where)
+        with _understood(where):
+            page = read_saved([_json(place.files.read(blob.key), where)], place.source.artifacts or "")
+        registry = Registry((*registry.versions, *page.versions), (*registry.runs, *page.runs))
     parts = tuple(Part(blob.key, blob.size_bytes) for blob in blobs)
-    return _delivery(place, versions, max(blob.modified_at for blob in blobs), parts)
+    return _deliveries(place, registry, max(blob.modified_at for blob in blobs), parts)
+
+
+def _deliveries(
+    place: Place, registry: Registry, read_at: datetime, parts: tuple[Part, ...] = ()
+) -> tuple[Delivery, Delivery]:
+    # Runs first: where the versions have landed, both have.
+    runs = [row for run in registry.runs for row in _run_rows(run)]
+    versions = [_version_row(version) for version in registry.versions]
+    return (
+        _delivery(place, "mlflow_runs", runs, read_at, parts),
+        _delivery(place, "mlflow_versions", versions, read_at, parts),
+    )
 
 
 def _delivery(
-    place: Place, versions: list[ModelVersion], read_at: datetime, parts: tuple[Part, ...] = ()
+    place: Place, table: str, rows: Sequence[Row], read_at: datetime, parts: tuple[Part, ...]
 ) -> Delivery:
-    rows: list[dict[str, object]] = [
-        {**asdict(version), "aliases": json.dumps(version.aliases)} for version in versions
-    ]
     checksum = observed.fingerprint(rows)
     delivery = Delivery(
         source=place.source.name,
         kind=place.source.kind,
-        table="mlflow_versions",
+        table=table,
         delivery_id=f"{read_at:%Y-%m-%d}-{checksum[:12]}",
         delivered_at=read_at,
         checksum=checksum,
@@ -71,30 +90,45 @@ def _delivery(
     return observed.keep(place, delivery, [{**row, "read_at": read_at} for row in rows])
 
 
-def _asked(place: Place) -> Iterator[dict[str, Any]]:
+def _version_row(version: ModelVersion) -> Row:
+    return {
+        "name": version.name,
+        "version": version.version,
+        "stage": version.stage,
+        "aliases": json.dumps(version.aliases),
+        "source": version.source,
+        "run_id": version.run_id,
+        "status": version.status,
+        "model_id": version.model_id,
+        "location": version.location,
+    }
+
+
+def _run_rows(run: ActiveRun) -> Iterator[Row]:
+    known = {
+        "run_id": run.run_id,
+        "name": run.name,
+        "status": run.status,
+        "started_at": run.started_at,
+    }
+    for folder in (run.run_id, *run.model_ids):
+        yield {**known, "named_by": "", "location": "", "folder": folder}
+    for named in run.places:
+        yield {**known, "named_by": named.named_by, "location": named.location, "folder": ""}
+
+
+def _asked(place: Place, url: str) -> Registry:
     headers = {"Authorization": f"Bearer {place.token}"} if place.token else {}
-    with httpx.Client(base_url=str(place.uri), headers=headers, timeout=TIMEOUT) as client:
-        token, seen = "", set[str]()
-        while len(seen) < _MOST_PAGES:
-            page = _page(client, token, f"{place.uri}{SEARCH_PATH}")
-            yield page
-            token = str(page.get("next_page_token") or "")
-            if not token:
-                return
-            if token in seen:
-                break
-            seen.add(token)
-    raise Terminal(
-        "the registry's list of model versions does not end",
-        where=f"{place.uri}{SEARCH_PATH}",
-        fix="Look at its next_page_token, or save its answers to files and name their directory as uri.",
-    )
+    with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT) as client, _understood(url):
+        return read_registry(
+            lambda question: _answer(client, question, f"{url}{question.path}"), place.source.artifacts or ""
+        )
 
 
-def _page(client: httpx.Client, token: str, where: str) -> dict[str, Any]:
-    parameters = {"max_results": str(PAGE_SIZE)} | ({"page_token": token} if token else {})
+def _answer(client: httpx.Client, question: Question, where: str) -> dict[str, Any] | None:
+    method = "GET" if question.body is None else "POST"
     try:
-        answer = client.get(SEARCH_PATH, params=parameters)
+        answer = client.request(method, question.path, params=question.parameters, json=question.body)
     except httpx.TransportError as error:
         raise Transient(
             f"the registry does not answer ({type(error).__name__})",
@@ -103,6 +137,8 @@ def _page(client: httpx.Client, token: str, where: str) -> dict[str, Any]:
         ) from None
     except httpx.InvalidURL as error:
         raise Terminal(f"that is no address: {error}", where=where, fix="Correct the source's uri.") from None
+    if question.may_be_missing and answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST):
+        return None
     _check_status(answer.status_code, where)
     return _json(answer.content, where)
 
@@ -114,7 +150,7 @@ def _check_status(status: int, where: str) -> None:
         raise Terminal(
             f"the registry refuses the request ({status})",
             where=where,
-            fix="Set MLFLOW_TRACKING_TOKEN to a token that may read model versions.",
+            fix="Set MLFLOW_TRACKING_TOKEN to a token that may read models, experiments and runs.",
         )
     if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise Transient(f"the registry is busy ({status})", where=where, fix="Run again in a minute.")
@@ -124,20 +160,32 @@ def _check_status(status: int, where: str) -> None:
 
 
 def _json(text: bytes, where: str) -> dict[str, Any]:
+    if len(text) > LARGEST_ANSWER:
+        raise _foreign(f"{len(text):,} bytes on one page", where)
     try:
         page = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _foreign("not JSON", where) from None
-    if not isinstance(page, dict) or ("model_versions" not in page and set(page) - {"next_page_token"}):
+    if not isinstance(page, dict):
         raise _foreign("no list of model_versions", where)
     return page
 
 
-def _versions(pages: Iterator[dict[str, Any]], where: str) -> list[ModelVersion]:
+@contextmanager
+def _understood(where: str) -> Iterator[None]:
+    """Say of an answer that lacks something where it came from."""
     try:
-        return [version for page in pages for version in model_versions(page)]
+        yield
+    except EndlessList as error:
+        raise Terminal(
+            f"the registry does not end: {error}",
+            where=where,
+            fix="Look at its next_page_token, or save its answers to files and name their directory as uri.",
+        ) from None
+    except NoSuchList:
+        raise _foreign("no list of model_versions", where) from None
     except (KeyError, TypeError, AttributeError) as error:
-        raise _foreign(f"a model version without {error}", where) from None
+        raise _foreign(f"something in it is without {error}", where) from None
 
 
 def _foreign(problem: str, where: str) -> Terminal:

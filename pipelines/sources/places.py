@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from pipelines.domain.configuration import Endpoint, Source
+from pipelines.domain.configuration import LISTS, Endpoint, Source
 from pipelines.domain.deliveries import Delivery, Rejected
 from pipelines.domain.uris import BucketUri, HttpUri, LocalUri, Uri, parse_uri
 from pipelines.errors import Damaged, NotFound, Terminal
@@ -104,6 +104,17 @@ def found(each: Iterable[Delivery | Rejected], warnings: tuple[str, ...] = ()) -
             damaged.append(one)
     whole.sort(key=lambda delivery: (delivery.delivered_at, delivery.delivery_id))
     return Found(tuple(whole), tuple(damaged), warnings)
+
+
+def reads_states(source: Source) -> bool:
+    """Tell whether small files of checkpoints are read from the bucket that a source lists.
+
+    Who keeps lists in files may have no way into the bucket: there it has to be asked for.
+    """
+    if source.kind not in LISTS:
+        return False
+    asked = source.read_states
+    return isinstance(parse_uri(source.uri), BucketUri) if asked is None else asked
 
 
 def open_place(

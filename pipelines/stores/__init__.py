@@ -10,7 +10,7 @@ from pipelines.domain.uris import BucketUri, HttpUri, LocalUri, Uri
 from pipelines.errors import Terminal
 from pipelines.stores.gcs import GcsStore, gcs_client
 from pipelines.stores.local import LocalStore
-from pipelines.stores.protocol import Blob, ConditionalStore, DiscardingStore, Store, Version
+from pipelines.stores.protocol import Blob, ConditionalStore, DiscardingStore, PeekingStore, Store, Version
 from pipelines.stores.s3 import S3Store, s3_client
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "DiscardingStore",
     "GcsStore",
     "LocalStore",
+    "PeekingStore",
     "S3Store",
     "Store",
     "Version",

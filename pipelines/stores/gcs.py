@@ -109,6 +109,20 @@ class GcsStore:
             data = blob.download_as_bytes(raw_download=True, retry=_retries())
         return Version(data, str(blob.generation))
 
+    def peek(self, key: str, most_bytes: int) -> Version:
+        """Return the object's first bytes and its generation; of an empty one, whatever its generation."""
+        from google.api_core.exceptions import RequestRangeNotSatisfiable  # noqa: PLC0415  (see gcs_client)
+
+        blob = self._blob(key)
+        with explained(f"{self.uri}/{key}"):
+            try:
+                data = blob.download_as_bytes(
+                    raw_download=True, start=0, end=most_bytes - 1, checksum=None, retry=_retries()
+                )
+            except RequestRangeNotSatisfiable:
+                return Version(b"", "")
+        return Version(data, str(blob.generation))
+
     def fetch(self, key: str, scratch: Path) -> Path:
         """Download the object; the local name keeps the ending, so that readers know the format."""
         digest = hashlib.sha256(f"{self.uri}/{key}".encode()).hexdigest()[:16]

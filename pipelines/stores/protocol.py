@@ -88,6 +88,20 @@ class ConditionalStore(Store, Protocol):
 
 
 @runtime_checkable
+class PeekingStore(Store, Protocol):
+    """A store that hands out the beginning of a file: buckets, where anybody may have put anything."""
+
+    def peek(self, key: str, most_bytes: int) -> Version:
+        """Return at most that many bytes of a file and the name of its version.
+
+        Raises:
+            NotFound: there is no such file.
+            Transient: the store does not answer.
+            Terminal: it refuses.
+        """
+
+
+@runtime_checkable
 class DiscardingStore(Store, Protocol):
     """A store that can remove old snapshots, and nothing else."""
 

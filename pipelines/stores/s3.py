@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC
 from http import HTTPStatus
 from pathlib import Path
@@ -106,6 +106,14 @@ class S3Store:
         with explained(f"{self.uri}/{key}"):
             answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             return Version(answer["Body"].read(), answer["ETag"])
+
+    def peek(self, key: str, most_bytes: int) -> Version:
+        """Return the object's first bytes and its ETag, without the quotes, as inventories have it."""
+        with explained(f"{self.uri}/{key}"):
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            # No range is asked for: of an empty object that would be an error.
+            with closing(answer["Body"]) as body:
+                return Version(body.read(most_bytes), answer["ETag"].strip('"'))
 
     def fetch(self, key: str, scratch: Path) -> Path:
         """Download the object; the local name keeps the ending, so that readers know the format."""

@@ -17,7 +17,7 @@ rules as (
 
     select * from reference.layout_files
 
-    where is_anchor or is_proof_of_run
+    where is_anchor or is_proof_of_run or is_unfinished_mark
 
 ),
 
@@ -26,7 +26,8 @@ proving_names as (
     select
         file_names.leaf,
         file_names.layout_id,
-        file_names.file_rule
+        file_names.file_rule,
+        case when rules.is_unfinished_mark then file_names.stem end as marked_name
 
     from file_names
 
@@ -44,7 +45,8 @@ anchors as (
         objects.bucket,
         objects.directory,
         proving_names.layout_id,
-        proving_names.file_rule
+        proving_names.file_rule,
+        proving_names.marked_name
 
     from objects
 

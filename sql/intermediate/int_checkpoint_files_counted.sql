@@ -22,6 +22,8 @@ counted as (
         count(*) filter (where is_unknown) as unknown_count,
         count(*) filter (where is_temporary) as temporary_count,
         count(*) filter (where size_bytes = 0 and contains(role, 'weights')) as empty_count,
+        min(etag) filter (where contains(role, 'weights')) as first_weights_etag,
+        max(etag) filter (where contains(role, 'weights')) as last_weights_etag,
         max(rank_number) as highest_rank,
         max(column_number) as highest_column,
         min(last_modified_at) as first_modified_at,

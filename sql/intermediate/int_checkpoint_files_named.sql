@@ -1,4 +1,4 @@
--- One row per object that is a whole checkpoint by its own name.
+-- One row per name of files that are a whole checkpoint together, most often a single file.
 with
 
 objects as (
@@ -38,7 +38,8 @@ names as (
     select distinct
         file_names.layout_id,
         file_names.leaf,
-        regexp_replace(replace(file_names.leaf, '#', '!'), '[0-9]+', '#', 'g') as shape
+        file_names.stem,
+        regexp_replace(replace(file_names.stem, '#', '!'), '[0-9]+', '#', 'g') as shape
 
     from file_names
 
@@ -51,6 +52,9 @@ matched as (
     select
         names.layout_id,
         names.leaf,
+        names.stem,
+        name_rules.in_folder_shape,
+        name_rules.specific,
         min(name_rules.name_rule) as name_rule
 
     from names
@@ -75,33 +79,30 @@ matched as (
 
 ),
 
-chosen as (
-
-    select
-        leaf,
-        min(layout_id) as layout_id,
-        min_by(name_rule, layout_id) as name_rule
-
-    from matched
-
-    group by all
-
-),
-
-named as (
+found as (
 
     select
         objects.provider,
         objects.bucket,
         objects.directory,
-        objects.leaf,
-        chosen.layout_id,
-        chosen.name_rule
+        matched.leaf,
+        matched.stem,
+        matched.layout_id,
+        matched.name_rule,
+        matched.specific
 
     from objects
 
-    inner join chosen
-        on objects.leaf = chosen.leaf
+    inner join matched
+        on
+            objects.leaf = matched.leaf
+            and (
+                matched.in_folder_shape is null
+                or ends_with(
+                    '/' || regexp_replace(replace(objects.directory, '#', '!'), '[0-9]+', '#', 'g'),
+                    '/' || matched.in_folder_shape || '/'
+                )
+            )
 
     -- What lies in a checkpoint's folder is part of that one.
     anti join directories
@@ -115,7 +116,28 @@ named as (
         on
             objects.provider = folders.provider
             and objects.bucket = folders.bucket
-            and objects.object_key || '/' = folders.directory
+            and objects.directory || matched.stem || '/' = folders.directory
+
+),
+
+-- Files of one stem may fit several layouts: the one that says most about them counts.
+named as (
+
+    select
+        provider,
+        bucket,
+        directory,
+        stem as leaf,
+        layout_id,
+        name_rule
+
+    from found
+
+    qualify
+        row_number() over (
+            partition by provider, bucket, directory, stem
+            order by specific desc, layout_id asc
+        ) = 1
 
 )
 

@@ -20,7 +20,7 @@ ranked as (
         row_number() over (
             partition by places.provider, places.bucket, places.directory
             -- A layout that takes any name gives way to one that knows this name.
-            order by name_rules.is_any_name, places.layout_id
+            order by name_rules.is_any_name asc, name_rules.specific desc, places.layout_id asc
         ) as place_rank
 
     from places

@@ -66,6 +66,7 @@ placed as (
             rules.folder_shape is null
             or rules.folder_shape
             = regexp_replace(replace(cut.folders[cut.levels_down], '#', '!'), '[0-9]+', '#', 'g')
+            or starts_with(cut.folders[cut.levels_down], rules.folder_starts)
         )
 
 ),
@@ -77,6 +78,8 @@ places as (
         bucket,
         array_to_string(list_slice(folders, 1, levels_down), '/') || '/' as directory,
         folders[levels_down] as checkpoint_name,
+        regexp_replace(replace(folders[levels_down - 1], '#', '!'), '[0-9]+', '#', 'g')
+            as around_shape,
         layout_id,
         levels_down
 
@@ -89,6 +92,7 @@ names as (
     select distinct
         layout_id,
         checkpoint_name,
+        around_shape,
         regexp_replace(replace(checkpoint_name, '#', '!'), '[0-9]+', '#', 'g') as shape
 
     from places
@@ -100,6 +104,7 @@ matched as (
     select
         names.layout_id,
         names.checkpoint_name,
+        names.around_shape,
         min(name_rules.name_rule) as name_rule
 
     from names
@@ -108,16 +113,19 @@ matched as (
         on names.layout_id = name_rules.layout_id
 
     where
-        names.shape = name_rules.shape
-        or (
-            not name_rules.is_exact
-            and starts_with(names.shape, name_rules.starts_text)
-            and contains(names.shape, name_rules.contains_text)
-            and ends_with(names.shape, name_rules.ends_text)
-            and length(names.shape)
-            >= length(name_rules.starts_text)
-            + length(name_rules.contains_text)
-            + length(name_rules.ends_text)
+        (name_rules.in_folder_shape is null or name_rules.in_folder_shape = names.around_shape)
+        and (
+            names.shape = name_rules.shape
+            or (
+                not name_rules.is_exact
+                and starts_with(names.shape, name_rules.starts_text)
+                and contains(names.shape, name_rules.contains_text)
+                and ends_with(names.shape, name_rules.ends_text)
+                and length(names.shape)
+                >= length(name_rules.starts_text)
+                + length(name_rules.contains_text)
+                + length(name_rules.ends_text)
+            )
         )
 
     group by all
@@ -141,6 +149,7 @@ named as (
         on
             places.layout_id = matched.layout_id
             and places.checkpoint_name = matched.checkpoint_name
+            and places.around_shape is not distinct from matched.around_shape
 
 )
 

@@ -52,7 +52,7 @@ named as (
 
 ),
 
-measured as (
+paired as (
 
     select
         named.checkpoint_id,
@@ -61,8 +61,7 @@ measured as (
         named.save_directory,
         named.framework,
         split_part(named.pair, '=', 1) as metric,
-        split_part(named.pair, '=', 2) as measured_text,
-        try_cast(split_part(named.pair, '=', 2) as double) as measured
+        split_part(named.pair, '=', 2) as measured_text
 
     from named
 
@@ -70,6 +69,34 @@ measured as (
         on
             named.layout_id = counters.layout_id
             and split_part(named.pair, '=', 1) = counters.word
+
+    union all
+
+    -- Names that join metric and value otherwise, as their layout says.
+    select
+        checkpoint_id,
+        provider,
+        bucket,
+        save_directory,
+        framework,
+        named_metric as metric,
+        named_value as measured_text
+
+    from checkpoints
+
+    where
+        state = 'complete'
+        and named_metric != ''
+
+),
+
+measured as (
+
+    select
+        *,
+        try_cast(measured_text as double) as measured
+
+    from paired
 
 ),
 

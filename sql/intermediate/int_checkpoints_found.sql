@@ -80,10 +80,17 @@ named as (
         name_rules.checkpoint_kind,
         name_rules.name_state,
         name_rules.needs_company,
-        regexp_extract(rtrim(located.save_directory, '/'), '[^/]*$') as save_folder,
+        name_rules.is_best_by_name,
+        name_rules.is_last_by_name,
+        regexp_extract(located.checkpoint_name, name_rules.metric_pattern, 1) as named_metric,
+        regexp_extract(located.checkpoint_name, name_rules.metric_pattern, 2) as named_value,
         case
-            when name_rules.is_step_at_end
-                then regexp_extract(located.checkpoint_name, '[0-9]+$')
+            when name_rules.is_sorted_by_digits
+                then left(regexp_replace(located.checkpoint_name, '[^0-9]+', '', 'g'), 17)
+        end as sort_text,
+        case
+            when name_rules.is_step_last
+                then regexp_extract(located.checkpoint_name, '([0-9]+)[^0-9]*$', 1)
             else
                 regexp_extract(
                     substr(
@@ -95,6 +102,8 @@ named as (
                 )
         end as step_text,
         case
+            when name_rules.is_epoch_last
+                then regexp_extract(located.checkpoint_name, '([0-9]+)[^0-9]*$', 1)
             when contains(located.checkpoint_name, name_rules.epoch_after)
                 then
                     regexp_extract(
@@ -120,6 +129,36 @@ named as (
 ),
 
 -- `last.ckpt` may be anybody's: it counts in a folder for checkpoints, or beside a numbered one.
+save_directories as (
+
+    select distinct
+        layout_id,
+        save_directory
+
+    from named
+
+),
+
+save_folders as (
+
+    select
+        save_directories.layout_id,
+        save_directories.save_directory,
+        max_by(run_folders.folder, length(run_folders.folder)) as folder
+
+    from save_directories
+
+    inner join run_folders
+        on
+            save_directories.layout_id = run_folders.layout_id
+            and ends_with(
+                '/' || save_directories.save_directory, '/' || run_folders.folder || '/'
+            )
+
+    group by all
+
+),
+
 accompanied as (
 
     select
@@ -127,14 +166,14 @@ accompanied as (
         bool_or(not named.needs_company) over (
             partition by named.provider, named.bucket, named.save_directory, named.framework
         ) as has_company,
-        run_folders.folder is not null as is_in_run_folder
+        save_folders.folder as run_folder
 
     from named
 
-    left outer join run_folders
+    left outer join save_folders
         on
-            named.layout_id = run_folders.layout_id
-            and named.save_folder = run_folders.folder
+            named.layout_id = save_folders.layout_id
+            and named.save_directory = save_folders.save_directory
 
 ),
 
@@ -150,8 +189,8 @@ numbered as (
         checkpoint_path as checkpoint_label,
         save_directory,
         case
-            when is_in_run_folder and length(save_directory) > length(save_folder) + 1
-                then left(save_directory, length(save_directory) - length(save_folder) - 2)
+            when length(save_directory) > length(run_folder) + 1
+                then left(save_directory, length(save_directory) - length(run_folder) - 2)
             else rtrim(save_directory, '/')
         end as run,
         checkpoint_name,
@@ -159,12 +198,17 @@ numbered as (
         framework,
         checkpoint_kind,
         name_state,
+        is_best_by_name,
+        is_last_by_name,
+        named_metric,
+        named_value,
         try_cast(step_text as bigint) as step,
-        try_cast(epoch_text as bigint) as epoch
+        try_cast(epoch_text as bigint) as epoch,
+        try_cast(sort_text as bigint) as sort_number
 
     from accompanied
 
-    where not needs_company or has_company or is_in_run_folder
+    where not needs_company or has_company or run_folder is not null
 
 ),
 
@@ -185,8 +229,13 @@ finished as (
         layouts.framework,
         'final' as checkpoint_kind,
         'named' as name_state,
+        false as is_best_by_name,
+        false as is_last_by_name,
+        null::varchar as named_metric,
+        null::varchar as named_value,
         null::bigint as step,
-        null::bigint as epoch
+        null::bigint as epoch,
+        null::bigint as sort_number
 
     from finals
 
@@ -224,8 +273,13 @@ identified as (
         framework,
         checkpoint_kind,
         name_state,
+        is_best_by_name,
+        is_last_by_name,
+        named_metric,
+        named_value,
         step,
-        epoch
+        epoch,
+        sort_number
 
     from found
 

@@ -13,6 +13,12 @@ unmet as (
 
 ),
 
+anchors as (
+
+    select * from intermediate.int_checkpoint_anchors_found
+
+),
+
 missing as (
 
     select * from intermediate.int_checkpoint_shards_missing
@@ -29,6 +35,22 @@ gaps as (
     from checkpoints
 
     where name_state = 'temporary'
+
+    union all
+
+    select distinct
+        checkpoints.checkpoint_id,
+        1 as gap_order,
+        'an object beside it says that it is being written or removed' as gap
+
+    from checkpoints
+
+    inner join anchors
+        on
+            checkpoints.provider = anchors.provider
+            and checkpoints.bucket = anchors.bucket
+            and checkpoints.save_directory = anchors.directory
+            and starts_with(checkpoints.checkpoint_name || '.', anchors.marked_name || '.')
 
     union all
 
@@ -150,12 +172,19 @@ judged as (
             when aged.is_young then 'less than 24 hours old when it was listed; ' || aged.gaps
             else aged.gaps
         end as state_reason,
+        aged.is_best_by_name,
+        aged.is_last_by_name,
+        aged.named_metric,
+        aged.named_value,
         aged.step,
         aged.epoch,
+        aged.sort_number,
         aged.object_count,
         aged.size_bytes,
         aged.weights_bytes,
         aged.optimizer_bytes,
+        aged.weights_count,
+        aged.pin_count,
         aged.marker_count,
         aged.unknown_count,
         aged.temporary_count,

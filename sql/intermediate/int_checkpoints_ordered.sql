@@ -7,7 +7,8 @@ checkpoints as (
 
 ),
 
--- Saves of one run into one folder: where some have steps, epochs do not order the others.
+-- Saves of one run into one folder. What all of them have orders them; where only some have steps,
+-- epochs do not order the others.
 series as (
 
     select
@@ -15,6 +16,16 @@ series as (
         bucket,
         save_directory,
         framework,
+        coalesce(
+            bool_and(epoch is not null)
+            filter (where checkpoint_kind = 'intermediate' and grain != 'run'),
+            false
+        )
+        and not coalesce(
+            bool_and(step is not null)
+            filter (where checkpoint_kind = 'intermediate' and grain != 'run'),
+            false
+        ) as is_ordered_by_epochs,
         bool_or(step is not null) as has_steps,
         count(*) filter (where state = 'complete' and grain != 'run') as complete_count
 
@@ -29,11 +40,17 @@ placed as (
     select
         checkpoints.*,
         series.complete_count,
-        case when series.has_steps then checkpoints.step else checkpoints.epoch end as place,
+        case
+            when checkpoints.sort_number is not null then checkpoints.sort_number
+            when series.is_ordered_by_epochs or not series.has_steps then checkpoints.epoch
+            else checkpoints.step
+        end as place,
         checkpoints.state = 'complete'
         and checkpoints.grain != 'run'
         and checkpoints.checkpoint_kind = 'intermediate' as is_candidate,
-        checkpoints.state = 'complete' and checkpoints.checkpoint_kind = 'last_copy' as is_last_copy
+        checkpoints.state = 'complete'
+        and checkpoints.grain != 'run'
+        and checkpoints.is_last_by_name as is_last_copy
 
     from checkpoints
 
@@ -50,9 +67,9 @@ ranked as (
 
     select
         *,
-        rank() over (
+        dense_rank() over (
             partition by provider, bucket, save_directory, framework, is_candidate
-            order by place desc nulls last, last_modified_at desc
+            order by place desc nulls last
         ) as place_rank,
         rank() over (
             partition by provider, bucket, save_directory, framework, is_candidate
@@ -80,9 +97,29 @@ newest as (
         max(last_modified_at) filter (where is_candidate and place_rank = 1) as newest_place_at,
         max(last_modified_at) filter (where is_candidate) as newest_at,
         max(last_modified_at) filter (where is_last_copy) as last_copy_at,
-        min(shards_expected) filter (where is_candidate and place_rank = 1) as newest_shards
+        coalesce(bool_or(is_last_copy and checkpoint_kind = 'final'), false) as has_final
 
     from ranked
+
+    group by all
+
+),
+
+-- One layout's saves have as many files each; a copy in another form has not.
+newest_of_layout as (
+
+    select
+        provider,
+        bucket,
+        save_directory,
+        layout_id,
+        min(shards_expected) as newest_shards,
+        min(weights_count) as newest_weights_count,
+        min(weights_bytes) as newest_weights_bytes
+
+    from ranked
+
+    where is_candidate and place_rank = 1
 
     group by all
 
@@ -117,11 +154,22 @@ ordered as (
             false
         ) as is_order_open,
         ranked.is_candidate and ranked.place is null as is_place_unknown,
+        -- A final one may be an export, or a base model that lies there. Equal times say nothing.
+        coalesce(
+            ranked.is_candidate
+            and ranked.place_rank = 1
+            and (newest.has_final or newest.last_copy_at = newest.newest_place_at),
+            false
+        ) as is_newest_beside_last,
         -- Only gaps between ranks show. Fewer than before may mean that the highest is missing.
         coalesce(
             ranked.is_candidate
             and ranked.place_rank = 2
-            and ranked.shards_expected > newest.newest_shards,
+            and (
+                ranked.shards_expected > newest_of_layout.newest_shards
+                or ranked.weights_count > newest_of_layout.newest_weights_count
+                or ranked.weights_bytes > newest_of_layout.newest_weights_bytes * 2
+            ),
             false
         ) as is_larger_than_latest,
         coalesce(
@@ -139,6 +187,13 @@ ordered as (
             and ranked.bucket = newest.bucket
             and ranked.save_directory = newest.save_directory
             and ranked.framework = newest.framework
+
+    left outer join newest_of_layout
+        on
+            ranked.provider = newest_of_layout.provider
+            and ranked.bucket = newest_of_layout.bucket
+            and ranked.save_directory = newest_of_layout.save_directory
+            and ranked.layout_id = newest_of_layout.layout_id
 
 )
 

@@ -34,11 +34,27 @@ contexts as (
 
 ),
 
+-- A name written before the rule for a whole folder is an exception to it.
+folder_rules as (
+
+    select
+        contexts.*,
+        rules.rule_order as folder_order
+
+    from contexts
+
+    left outer join rules
+        on
+            contexts.layout_id = rules.layout_id
+            and contexts.folder_rule = rules.file_rule
+
+),
+
 meanings as (
 
     select
         file_names.leaf,
-        contexts.context_number,
+        folder_rules.context_number,
         min_by(file_names.file_rule, rules.rule_order) as file_rule
 
     from file_names
@@ -48,14 +64,14 @@ meanings as (
             file_names.layout_id = rules.layout_id
             and file_names.file_rule = rules.file_rule
 
-    inner join contexts
-        on file_names.layout_id = contexts.layout_id
+    inner join folder_rules
+        on file_names.layout_id = folder_rules.layout_id
 
     where
-        contexts.folder_rule is null
-        and (rules.folder_shape is null or rules.folder_shape = contexts.folder_shape)
-        and (rules.place = 'any' or (rules.place = 'top') = contexts.is_top)
-        and (rules.is_final_part or not contexts.is_final)
+        (folder_rules.folder_order is null or rules.rule_order < folder_rules.folder_order)
+        and (rules.folder_shape is null or rules.folder_shape = folder_rules.folder_shape)
+        and (rules.place = 'any' or (rules.place = 'top') = folder_rules.is_top)
+        and (rules.is_final_part or not folder_rules.is_final)
 
     group by all
 
@@ -70,7 +86,9 @@ named_files as (
         case
             when
                 contains(contexts.rules_there, '|' || rules.beside_rule || '|')
-                and not contains(contexts.rules_there, '|' || rules.unless_rule || '|')
+                and not coalesce(
+                    contains(contexts.rules_there, '|' || rules.unless_rule || '|'), false
+                )
                 then rules.beside_role
             else rules.file_role
         end as file_role,

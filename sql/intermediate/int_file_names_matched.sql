@@ -21,6 +21,14 @@ tails as (
 
 ),
 
+heads as (
+
+    select distinct head from rules
+
+    where head is not null
+
+),
+
 -- A bucket may hold a billion names. Few end like a file of a checkpoint; only those get further.
 names as (
 
@@ -28,7 +36,13 @@ names as (
 
     from objects
 
-    where right(objects.leaf, 4) in (select tails.tail from tails)
+    where
+        right(objects.leaf, 4) in (select tails.tail from tails)
+        or right(objects.leaf, 3) in (select tails.tail from tails)
+        or (
+            right(objects.leaf, 1) between '0' and '9'
+            and left(objects.leaf, 5) in (select heads.head from heads)
+        )
 
 ),
 
@@ -37,9 +51,42 @@ shaped as (
     select
         leaf,
         right(leaf, 4) as tail,
+        right(leaf, 3) as short_tail,
         regexp_replace(replace(leaf, '#', '!'), '[0-9]+', '#', 'g') as shape
 
     from names
+
+),
+
+candidates as (
+
+    select
+        shaped.leaf,
+        shaped.shape,
+        rules.layout_id,
+        rules.file_rule
+
+    from shaped
+
+    inner join rules
+        on shaped.tail = rules.tail
+
+    where not rules.is_exact
+
+    union all
+
+    select
+        shaped.leaf,
+        shaped.shape,
+        rules.layout_id,
+        rules.file_rule
+
+    from shaped
+
+    inner join rules
+        on shaped.short_tail = rules.tail
+
+    where not rules.is_exact
 
 ),
 
@@ -58,21 +105,23 @@ matched as (
     union all
 
     select
-        shaped.leaf,
-        rules.layout_id,
-        rules.file_rule
+        candidates.leaf,
+        candidates.layout_id,
+        candidates.file_rule
 
-    from shaped
+    from candidates
 
     inner join rules
-        on shaped.tail = rules.tail
+        on
+            candidates.layout_id = rules.layout_id
+            and candidates.file_rule = rules.file_rule
 
     where
-        not rules.is_exact
-        and starts_with(shaped.shape, rules.starts_text)
-        and contains(shaped.shape, rules.contains_text)
-        and ends_with(shaped.shape, rules.ends_text)
-        and length(shaped.shape)
+        starts_with(candidates.shape, rules.starts_text)
+        and contains(candidates.shape, rules.contains_text)
+        and ends_with(candidates.shape, rules.ends_text)
+        and not coalesce(contains(candidates.shape, rules.without_text), false)
+        and length(candidates.shape)
         >= length(rules.starts_text) + length(rules.contains_text) + length(rules.ends_text)
 
 ),
@@ -83,6 +132,10 @@ cut as (
         matched.leaf,
         matched.layout_id,
         matched.file_rule,
+        case
+            when rules.stem_before is null then matched.leaf
+            else left(matched.leaf, instr(matched.leaf, rules.stem_before) - 1)
+        end as stem,
         substr(matched.leaf, instr(matched.leaf, rules.shard_after) + length(rules.shard_after))
             as from_shard,
         substr(matched.leaf, instr(matched.leaf, rules.shards_after) + length(rules.shards_after))
@@ -108,6 +161,7 @@ numbered as (
         leaf,
         layout_id,
         file_rule,
+        stem,
         try_cast(regexp_extract(from_shard, '^[0-9]+') as integer)::bigint as shard_number,
         try_cast(regexp_extract(from_shards, '^[0-9]+') as integer)::bigint as shard_total,
         try_cast(regexp_extract(from_rank, '^[0-9]+') as integer)::bigint as rank_number,

@@ -13,6 +13,12 @@ rules as (
 
 ),
 
+layouts as (
+
+    select * from reference.layouts
+
+),
+
 folders as (
 
     select * from intermediate.int_checkpoint_folders_chosen
@@ -101,9 +107,12 @@ finals as (
         of_runs.provider,
         of_runs.bucket,
         of_runs.directory,
-        min(of_runs.layout_id) as layout_id
+        of_runs.layout_id
 
     from of_runs
+
+    inner join layouts
+        on of_runs.layout_id = layouts.layout_id
 
     anti join directories
         on
@@ -119,7 +128,11 @@ finals as (
             and left(of_runs.directory, length(of_runs.directory) - 1) || '#root/'
             = folders.directory
 
-    group by all
+    qualify
+        row_number() over (
+            partition by of_runs.provider, of_runs.bucket, of_runs.directory
+            order by layouts.specific desc, of_runs.layout_id asc
+        ) = 1
 
 )
 

@@ -44,6 +44,14 @@ rules as (
 
 ),
 
+layouts as (
+
+    select * from reference.layouts
+
+    where rest_role is not null
+
+),
+
 other_files as (
 
     select * from reference.layout_other_files
@@ -64,6 +72,29 @@ whole_folders as (
 
 ),
 
+-- Of several rules for one name the first counts, as in a folder.
+single_names as (
+
+    select
+        file_names.*,
+        rules.file_role,
+        rules.is_marker
+
+    from file_names
+
+    inner join rules
+        on
+            file_names.layout_id = rules.layout_id
+            and file_names.file_rule = rules.file_rule
+
+    qualify
+        row_number() over (
+            partition by file_names.leaf, file_names.layout_id
+            order by rules.rule_order
+        ) = 1
+
+),
+
 in_folders as (
 
     select
@@ -76,8 +107,13 @@ in_folders as (
         directories.checkpoint_id,
         directories.layout_id,
         coalesce(named_files.file_rule, whole_folders.file_rule) as file_rule,
-        coalesce(named_files.file_role, whole_folders.file_role, other_files.file_role)
-            as file_role,
+        coalesce(
+            named_files.file_role,
+            whole_folders.file_role,
+            other_files.file_role,
+            -- A console leaves an empty object for the folder itself.
+            case when objects.leaf != '' then layouts.rest_role end
+        ) as file_role,
         objects.etag,
         objects.storage_class,
         objects.size_bytes,
@@ -113,6 +149,9 @@ in_folders as (
             directories.layout_id = other_files.layout_id
             and '.' || split_part(objects.leaf, '.', -1) = other_files.extension
 
+    left outer join layouts
+        on directories.layout_id = layouts.layout_id
+
     where named_files.file_rule is not null or not directories.is_final
 
 ),
@@ -128,48 +167,57 @@ whole_files as (
         single_objects.version_id,
         checkpoints.checkpoint_id,
         checkpoints.layout_id,
-        rules.file_rule,
-        rules.file_role,
+        single_names.file_rule,
+        single_names.file_role,
         single_objects.etag,
         single_objects.storage_class,
         single_objects.size_bytes,
-        null::bigint as shard_number,
-        null::bigint as shard_total,
-        null::bigint as rank_number,
-        null::bigint as column_number,
-        rules.is_marker,
+        single_names.shard_number,
+        single_names.shard_total,
+        single_names.rank_number,
+        single_names.column_number,
+        single_names.is_marker,
         false as is_temporary,
         single_objects.last_modified_at,
         single_objects.snapshot_at
 
     from single_objects
 
+    inner join single_names
+        on single_objects.leaf = single_names.leaf
+
     inner join checkpoints
         on
             single_objects.provider = checkpoints.provider
             and single_objects.bucket = checkpoints.bucket
             and single_objects.directory = checkpoints.directory
-            and single_objects.leaf = checkpoints.leaf
-
-    inner join file_names
-        on
-            single_objects.leaf = file_names.leaf
-            and checkpoints.layout_id = file_names.layout_id
-
-    inner join rules
-        on
-            file_names.layout_id = rules.layout_id
-            and file_names.file_rule = rules.file_rule
+            and single_names.stem = checkpoints.leaf
+            and single_names.layout_id = checkpoints.layout_id
 
 ),
 
-members as (
+unioned as (
 
     select * from in_folders
 
     union all
 
     select * from whole_files
+
+),
+
+-- Empty files with which people ask for a checkpoint to be kept, for good or until a day.
+members as (
+
+    select
+        *,
+        leaf = 'PINNED'
+        or (
+            starts_with(leaf, 'keep_until_')
+            and coalesce(try_cast(substr(leaf, 12) as date) >= getvariable('as_of'), true)
+        ) as is_pin
+
+    from unioned
 
 ),
 
@@ -184,7 +232,10 @@ grouped as (
         checkpoint_id,
         layout_id,
         file_rule,
-        coalesce(file_role, 'aux') as role, -- noqa: RF04
+        case
+            when is_pin then 'pin'
+            else coalesce(file_role, 'aux')
+        end as role, -- noqa: RF04
         etag,
         storage_class,
         size_bytes,
@@ -194,8 +245,11 @@ grouped as (
         column_number,
         is_marker,
         is_temporary,
-        -- A console leaves an empty object for the folder itself.
-        file_role is null and leaf != '' as is_unknown,
+        -- A console leaves an empty object for the folder itself. A pin that ran out says nothing.
+        file_role is null
+        and leaf != ''
+        and not is_pin
+        and not starts_with(leaf, 'keep_until_') as is_unknown,
         last_modified_at,
         snapshot_at
 

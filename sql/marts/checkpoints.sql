@@ -19,6 +19,12 @@ compared as (
 
 ),
 
+witnessed as (
+
+    select * from intermediate.int_checkpoints_witnessed
+
+),
+
 registered as (
 
     select * from intermediate.int_checkpoints_registered
@@ -37,6 +43,18 @@ owned as (
 
 ),
 
+copied as (
+
+    select * from intermediate.int_checkpoints_copied
+
+),
+
+needed as (
+
+    select * from intermediate.int_checkpoints_needed
+
+),
+
 joined as (
 
     select
@@ -47,24 +65,39 @@ joined as (
         ordered.is_place_unknown,
         ordered.is_larger_than_latest,
         ordered.is_newest_unfinished,
+        ordered.is_newest_beside_last,
         case
             when registered.checkpoint_id is not null then 'registered'
             else checkpoints.checkpoint_kind
         end as kind,
         registered.registered_as,
-        bool_or(compared.checkpoint_id is not null) over (
+        bool_or(
+            compared.checkpoint_id is not null
+            or (checkpoints.is_best_by_name and checkpoints.state = 'complete')
+        ) over (
             partition by
                 checkpoints.provider,
                 checkpoints.bucket,
                 checkpoints.save_directory,
                 checkpoints.framework
         ) as is_best_in_names,
-        coalesce(compared.is_best, false) as is_best_by_name,
+        coalesce(compared.is_best, checkpoints.is_best_by_name and checkpoints.state = 'complete')
+            as is_named_best,
         coalesce(compared.may_be_best, false) as may_be_best,
         compared.best_because,
+        witnessed.is_told_latest,
+        witnessed.latest_in,
+        witnessed.is_told_best,
+        witnessed.may_be_best as is_told_may_be_best,
+        witnessed.is_best_settled,
+        witnessed.best_from as told_best_from,
+        nullif(witnessed.best_because, '') as told_best_because,
         priced.storage_classes,
         priced.cost_usd_month,
-        coalesce(owned.team, '') as team
+        coalesce(owned.team, '') as team,
+        copied.copy_of,
+        needed.in_use_by,
+        needed.pinned_by
 
     from checkpoints
 
@@ -74,11 +107,20 @@ joined as (
     left outer join compared
         on checkpoints.checkpoint_id = compared.checkpoint_id
 
+    left outer join witnessed
+        on checkpoints.checkpoint_id = witnessed.checkpoint_id
+
     left outer join registered
         on checkpoints.checkpoint_id = registered.checkpoint_id
 
     left outer join priced
         on checkpoints.checkpoint_id = priced.checkpoint_id
+
+    left outer join copied
+        on checkpoints.checkpoint_id = copied.checkpoint_id
+
+    left outer join needed
+        on checkpoints.checkpoint_id = needed.checkpoint_id
 
     left outer join owned
         on checkpoints.checkpoint_id = owned.checkpoint_id
@@ -92,13 +134,17 @@ explained as (
         concat_ws(
             '; ',
             'registered as ' || registered_as,
+            'used by ' || in_use_by,
             case when is_latest then 'the latest complete checkpoint of its run' end,
-            case when is_best_by_name or may_be_best then best_because end,
+            case when is_told_latest and not is_latest then 'the latest, says ' || latest_in end,
+            case when is_named_best or may_be_best then best_because end,
+            told_best_because,
             case checkpoint_kind
                 when 'final' then 'the finished model of its run'
                 when 'last_copy' then 'its name says it is the last'
                 when 'best_copy' then 'its name says it is the best'
             end,
+            coalesce(pinned_by, case when pin_count > 0 then 'somebody pinned it' end),
             case when state = 'in_progress' then 'it may still be written' end,
             case
                 when is_newest_unfinished
@@ -123,9 +169,13 @@ explained as (
                     then 'its name has no step, so its place in the run is not known'
             end,
             case
+                when is_newest_beside_last and not is_latest
+                    then 'the newest step: the last one beside it is no newer, or of another kind'
+            end,
+            case
                 when is_larger_than_latest
                     then
-                        'the save after it has fewer files: '
+                        'the save after it has fewer files or bytes: '
                         || 'whether that one is whole cannot be told from names'
             end,
             case
@@ -157,10 +207,13 @@ finished as (
         state_reason,
         kind,
         case
-            when not is_best_in_names then 'unknown'
-            else 'name'
+            when is_told_best or is_told_may_be_best then told_best_from
+            when is_best_in_names then 'name'
+            when is_best_settled then 'content'
+            else 'unknown'
         end as best_from,
         protected_because,
+        copy_of,
         storage_classes,
         team,
         object_count,
@@ -174,9 +227,10 @@ finished as (
         state = 'complete' as is_complete,
         is_latest,
         case
-            when not is_best_in_names then null
-            when may_be_best and not is_best_by_name then null
-            else is_best_by_name
+            when coalesce(is_told_best, false) then true
+            when is_best_in_names and is_named_best then true
+            when may_be_best or coalesce(is_told_may_be_best, false) then null
+            when is_best_in_names or coalesce(is_best_settled, false) then false
         end as is_best,
         protected_because != '' as is_protected,
         first_modified_at,

@@ -19,6 +19,18 @@ renamed as (
         coalesce(source, '') as source_uri,
         coalesce(run_id, '') as run_id,
         coalesce(status, '') as version_status,
+        coalesce(model_id, '') as model_id,
+        -- What landed before places were looked up says it in the words of the registry.
+        coalesce(
+            location,
+            case
+                when starts_with(source, 's3a://') or starts_with(source, 's3n://')
+                    then rtrim('s3://' || substr(source, 7), '/')
+                when starts_with(source, 's3://') or starts_with(source, 'gs://')
+                    then rtrim(source, '/')
+            end,
+            ''
+        ) as place,
         read_at
 
     from source
