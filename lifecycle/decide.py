@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 
+from lifecycle.break_even import break_even, outlived
 from lifecycle.model import (
     HOTNESS,
     Archive,
@@ -23,9 +24,11 @@ from lifecycle.model import (
     FailedGate,
     Keep,
     Path,
+    PriceList,
 )
 from lifecycle.pins import pin_in_force
-from lifecycle.policy import Policy
+from lifecycle.policy import BREAK_EVEN, Policy
+from lifecycle.policy import Archive as ArchiveRule
 from pipelines.domain.durations import format_duration
 
 LARGEST_COPY_BYTES = 5 * 1024**3
@@ -46,6 +49,7 @@ class _Situation:
     best_is_known: bool
     gate: FailedGate | None
     capability: BucketCapability | None
+    prices: PriceList
 
     @property
     def ends_at(self) -> datetime:
@@ -100,6 +104,7 @@ def _situation(run: Sequence[Artifact], facts: Facts, policy: Policy, day: date)
         best_is_known=any(artifact.is_best for artifact in run),
         gate=next((gate for gate in facts.failed_gates if gate.bucket in ("", bucket)), None),
         capability=facts.capabilities.get(bucket),
+        prices=facts.prices,
     )
 
 
@@ -245,16 +250,43 @@ def _clear(artifact: Artifact, situation: _Situation) -> Decision:
             due = format_duration(policy.delete.after)
             return Delete(artifact, "delete", f"{days} days since it changed, and {due} is the limit", way)
         kept.append(("delete", obstacle))
-    if policy.archive and situation.age(artifact.last_modified_at) >= policy.archive.after:
-        obstacle = _archive_obstacle(artifact, policy.archive.to, situation.capability)
-        if not obstacle:
-            due = format_duration(policy.archive.after)
-            reason = f"{days} days since it changed, and {due} is the limit"
-            return Archive(artifact, "archive", reason, policy.archive.to)
-        kept.append(("archive", obstacle))
+    if policy.archive:
+        age_due, obstacle = _archive_after(artifact, policy.archive, situation)
+        if age_due is not None and situation.age(artifact.last_modified_at) >= age_due:
+            obstacle = obstacle or _archive_obstacle(artifact, policy.archive.to, situation.capability)
+            if not obstacle:
+                reason = f"{days} days since it changed, and {_limit(policy.archive, age_due)}"
+                return Archive(artifact, "archive", reason, policy.archive.to)
+        if obstacle:
+            kept.append(("archive", obstacle))
     if kept:
         return Keep(artifact, kept[0][0], "; ".join(obstacle for _, obstacle in kept))
     return Keep(artifact, "age", f"{days} days since it changed: too young to be cleared")
+
+
+def _archive_after(
+    artifact: Artifact, archive: ArchiveRule, situation: _Situation
+) -> tuple[timedelta | None, str]:
+    """Return the age to archive at, or why there is none; never less than what the policy calls quiet."""
+    if archive.after != BREAK_EVEN:
+        return archive.after, ""
+    shares, policy = movable(artifact, archive.to), situation.policy
+    if not shares:
+        return policy.quiet_for, ""
+    found = break_even(shares, archive.to, situation.prices)
+    if found.after is None:
+        return None, found.obstacle
+    if policy.delete and _way_to_delete(policy.delete.irreversible, situation.capability)[0]:
+        left = policy.delete.after - situation.age(artifact.last_modified_at)
+        if outlived(shares, archive.to, situation.prices, left, policy.delete.after):
+            return None, f"it is deleted in {max(left.days, 0)} days: moving it before would cost more"
+    return max(found.after, policy.quiet_for), ""
+
+
+def _limit(archive: ArchiveRule, due: timedelta) -> str:
+    if archive.after == BREAK_EVEN:
+        return f"from {format_duration(due)} on waiting has cost more than the move will"
+    return f"{format_duration(due)} is the limit"
 
 
 def _way_to_delete(irreversible: bool, capability: BucketCapability | None) -> tuple[Path | None, str]:  # noqa: FBT001  (a value of the policy)

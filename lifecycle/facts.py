@@ -87,9 +87,11 @@ _FAILED_GATES = """
     order by all
 """
 _PRICES = """
-    select storage_class, meter, usd, valid_from
+    select storage_class, meter, usd, valid_from, coalesce(confirmed, true) as is_confirmed
     from reference.prices
-    where provider = 'aws' and from_gb = 0 and meter in ('storage', 'put', 'retrieval')
+    where
+        provider = 'aws' and region_id = 'us-east-1' and from_gb = 0
+        and meter in ('storage', 'put', 'retrieval')
     qualify row_number() over (
         partition by storage_class, meter
         -- The price in force on the day; before the first known one, the first known.
@@ -190,7 +192,8 @@ def _doubt(row: Mapping[str, Any], classes: tuple[ClassShare, ...]) -> str:
 def _price_list(connection: duckdb.DuckDBPyConnection, day: date) -> PriceList:
     listed = published.rows(connection, _PRICES, [day, day])
     minimums = {row["storage_class"]: row["minimum_days"] for row in published.rows(connection, _MINIMUMS)}
-    usd = {(row["storage_class"], row["meter"]): row["usd"] for row in listed}
+    usd = {(row["storage_class"], row["meter"]): row["usd"] for row in listed if row["is_confirmed"]}
+    unconfirmed = {(row["storage_class"], row["meter"]) for row in listed if not row["is_confirmed"]}
     prices = {
         storage_class: Price(
             storage_class=storage_class,
@@ -198,6 +201,8 @@ def _price_list(connection: duckdb.DuckDBPyConnection, day: date) -> PriceList:
             minimum_days=minimums.get(storage_class, 0),
             usd_per_request=usd.get((storage_class, "put"), Decimal(0)),
             usd_gib_retrieved=usd.get((storage_class, "retrieval"), Decimal(0)),
+            is_confirmed=(storage_class, "retrieval") not in unconfirmed,
+            takes_confirmed=(storage_class, "put") in usd,
         )
         for (storage_class, meter), amount in usd.items()
         if meter == "storage"

@@ -101,6 +101,10 @@ class Price:
     """Putting or copying an object into the class."""
     usd_gib_retrieved: Decimal = Decimal(0)
     """Reading out of the class, a copy included."""
+    is_confirmed: bool = True
+    """Prices of its bytes and of reading them out are known and confirmed."""
+    takes_confirmed: bool = True
+    """And so is that of putting an object there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,27 @@
-"""Pins: empty files with which people ask for a checkpoint to be kept.
+"""Pins: what people ask to be kept, as files in a bucket and as a list in the settings."""
 
-`PINNED` keeps it for as long as the file is there, `keep_until_2027-01-31` through that day. The file lies
-inside a checkpoint's folder, or beside a single file under its name: `model.ckpt.PINNED`.
-"""
-
-import re
 from collections.abc import Iterable
 from datetime import date
 
-PIN_PATTERN = r"(^|[/.])(PINNED|keep_until_[0-9]{4}-[0-9]{2}-[0-9]{2})$"
-"""Over an object key; also runs in DuckDB."""
-_PIN = re.compile(PIN_PATTERN)
+from lifecycle.errors import Protected
+from pipelines.domain.claims import Claims
+from pipelines.domain.pins import PIN_PATTERN, Pins, pin_in_force, pins_above
+
+__all__ = ["PIN_PATTERN", "pin_in_force", "pins_above", "refuse_listed"]
 
 
-def pin_in_force(keys: Iterable[str], day: date) -> str | None:
-    """Return the first key that keeps its checkpoint on `day`, or None."""
-    return next((key for key in keys if _holds(key, day)), None)
+def refuse_listed(pins: Pins, day: date, uris: Iterable[str]) -> None:
+    """Refuse to touch what the list of pins names.
 
-
-def _holds(key: str, day: date) -> bool:
-    found = _PIN.search(key)
-    if not found:
-        return False
-    until = found.group(2).removeprefix("keep_until_")
-    try:
-        return until == "PINNED" or day <= date.fromisoformat(until)
-    except ValueError:
-        # 2027-02-31 is no day; whoever wrote it wanted to keep something.
-        return True
+    Raises:
+        Protected: naming the checkpoint, and why it is kept.
+    """
+    kept = Claims.of(pin.claim for pin in pins.pins if pin.holds(day))
+    for uri in uris:
+        because = kept.on(uri)
+        if because:
+            raise Protected(
+                f"a checkpoint that the plan would change is pinned: {because}",
+                where=uri,
+                fix="Nothing was changed. Make a new plan; it keeps what is pinned.",
+            )

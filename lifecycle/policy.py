@@ -18,6 +18,8 @@ from pipelines.domain.yaml_text import parse_yaml
 
 ARCHIVE_CLASSES = ("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR")
 """Classes that answer a read at once. Colder ones need a restore request first, so a trainer would fail."""
+BREAK_EVEN: Literal["break-even"] = "break-even"
+"""Instead of an age to archive at: computed from prices, for each checkpoint."""
 _COLD_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 _SHORTEST_QUIET = timedelta(hours=24)
 """A large save takes hours and inventories are a day old: what changed within a day may still be written."""
@@ -65,17 +67,15 @@ class Keep(_Frozen):
 class Archive(_Frozen):
     """What moves to a colder class."""
 
-    after: Duration
-    """Age of the newest object."""
+    after: Literal["break-even"] | Duration
+    """Age of the newest object; `break-even`: once waiting has cost as much as the move would."""
     to: str
     """The class."""
 
     @field_validator("after", mode="before")
     @classmethod
     def _is_a_span(cls, text: object) -> object:
-        if text == "break-even":
-            raise ValueError("'break-even' is not offered: write a length of time such as 30d")
-        return text
+        return text if text == BREAK_EVEN else parse_duration(text)
 
     @field_validator("to")
     @classmethod
@@ -207,11 +207,12 @@ def refuse_unsafe(policy: Policy, origin: str) -> None:
         )
     if policy.limits is None:
         raise _without_limits(origin)
-    if policy.archive and policy.delete and policy.delete.after <= policy.archive.after:
+    first = policy.archive.after if policy.archive else BREAK_EVEN
+    if policy.delete and first != BREAK_EVEN and policy.delete.after <= first:
         raise UnsafePolicy(
             "the policy deletes before it archives",
             where=f"{origin}, delete.after",
-            fix=f"Write more than {format_duration(policy.archive.after)}: what can be undone comes first.",
+            fix=f"Write more than {format_duration(first)}: what can be undone comes first.",
         )
 
 
@@ -271,7 +272,7 @@ def _goes(policy: Policy) -> list[str]:
     words = []
     if policy.archive:
         words.append(
-            f"Archived to {policy.archive.to} {format_duration(policy.archive.after)} after the last change; "
+            f"Archived to {policy.archive.to} {_when(policy.archive)}; "
             "objects under 128 KiB stay, moving them costs more than it saves."
         )
     if policy.delete:
@@ -281,3 +282,9 @@ def _goes(policy: Policy) -> list[str]:
             "Archiving counts as a change."
         )
     return words
+
+
+def _when(archive: Archive) -> str:
+    if archive.after == BREAK_EVEN:
+        return "once waiting has cost as much as the move would, minimum storage time included"
+    return f"{format_duration(archive.after)} after the last change"

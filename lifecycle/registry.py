@@ -1,81 +1,65 @@
-"""What a model registry serves right now, and whether a plan would touch it."""
+"""What a model registry serves and which runs still write right now, and whether a plan would touch it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from lifecycle.errors import Protected
+from pipelines.domain.claims import Claim, Claims
 from pipelines.domain.configuration import Configuration, Source
-from pipelines.domain.registry import SEARCH_PATH, ModelVersion, model_versions
+from pipelines.domain.registry import Registry
+from pipelines.domain.registry_talk import Question, read_registry, read_saved
 from pipelines.domain.uris import HttpUri, parse_uri
 from pipelines.errors import MoraineError, NotFound
 from pipelines.stores import Store, open_store
 
-_PAGE_SIZE = 1000
 _TIMEOUT_SECONDS = 30.0
 
 
-def served_versions(
-    configuration: Configuration, base: Path, token: str | None = None
-) -> tuple[ModelVersion, ...]:
-    """Return every registered version of every configured registry, read now; `token` is MLflow's own.
+def claims_now(configuration: Configuration, base: Path, token: str | None = None) -> tuple[Claim, ...]:
+    """Return what every configured registry says is needed, asked now; `token` is MLflow's own.
 
     Raises:
         Protected: a registry cannot be read; not knowing what it serves protects everything.
     """
-    found: list[ModelVersion] = []
+    found: list[Claim] = []
     for source in configuration.sources:
         if source.kind == "mlflow":
-            found += _read(source, configuration, base, token)
+            found += _read(source, configuration, base, token).claims
     return tuple(found)
 
 
-def refuse_served(versions: Iterable[ModelVersion], uris: Iterable[str]) -> None:
-    """Refuse to touch what a registry serves.
+def refuse_claimed(claims: Iterable[Claim], uris: Iterable[str]) -> None:
+    """Refuse to touch what a registry serves or a run still writes.
 
     Raises:
-        Protected: naming the checkpoint and the version.
+        Protected: naming the checkpoint and who needs it.
     """
-    served = tuple(versions)
-    by_place = {version.source.rstrip("/"): version for version in served if version.source}
-    above = {place: version for source, version in by_place.items() for place in _lineage(source)}
-    by_run = {version.run_id: version for version in served if version.run_id}
+    needed = Claims.of(claims)
     for uri in uris:
-        # At, above or below the checkpoint; or an artifact folder that carries the registered run's id.
-        touching = above.get(uri.rstrip("/")) or next(
-            (by_place[place] for place in _lineage(uri.rstrip("/")) if place in by_place), None
-        )
-        touching = touching or next((by_run[part] for part in uri.split("/") if part in by_run), None)
-        if touching:
+        holder = needed.on(uri)
+        if holder:
             raise Protected(
-                f"the registry serves a checkpoint that the plan would change: {touching.label}",
+                f"the registry names a checkpoint that the plan would change: {holder}",
                 where=uri,
-                fix="Nothing was changed. Make a new plan; it keeps what is registered.",
+                fix="Nothing was changed. Make a new plan; it keeps what the registry names.",
             )
 
 
-def _lineage(place: str) -> Iterator[str]:
-    """Yield a place and everything above it, up to its bucket."""
-    while place.count("/") > 1 and not place.endswith("//"):
-        yield place
-        place = place.rpartition("/")[0]
-
-
-def _read(source: Source, configuration: Configuration, base: Path, token: str | None) -> list[ModelVersion]:
+def _read(source: Source, configuration: Configuration, base: Path, token: str | None) -> Registry:
     try:
         uri = parse_uri(source.uri, base=base)
         if isinstance(uri, HttpUri):
-            pages: Iterable[Mapping[str, Any]] = _answers(uri.url, token)
-        else:
-            pages = _saved(open_store(uri, configuration.endpoints))
-        return [version for page in pages for version in model_versions(page)]
+            return _asked(uri.url, source.artifacts or "", token)
+        return read_saved(_saved(open_store(uri, configuration.endpoints)), source.artifacts or "")
     except (
         MoraineError,
         httpx.HTTPError,
         httpx.InvalidURL,
+        RecursionError,
         ValueError,
         KeyError,
         AttributeError,
@@ -88,25 +72,25 @@ def _read(source: Source, configuration: Configuration, base: Path, token: str |
         ) from error
 
 
-def _saved(store: Store) -> list[Mapping[str, Any]]:
+def _saved(store: Store) -> list[Any]:
     pages = [json.loads(store.read(blob.key)) for blob in store.list() if blob.key.endswith(".json")]
     if not pages:
         raise NotFound("no answer is saved there", where=store.uri, fix="Save one as a .json file.")
     return pages
 
 
-def _answers(url: str, token: str | None) -> Iterator[Mapping[str, Any]]:
+def _asked(url: str, artifacts: str, token: str | None) -> Registry:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    seen = {""}
-    page = ""
     with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS) as client:
-        while True:
-            parameters = {"max_results": str(_PAGE_SIZE)} | ({"page_token": page} if page else {})
-            answer = client.get(SEARCH_PATH, params=parameters).raise_for_status().json()
-            yield answer
-            page = answer.get("next_page_token") or ""
-            if not page:
-                return
-            if page in seen:
-                raise ValueError("the registry names a page a second time")
-            seen.add(page)
+        return read_registry(lambda question: _answer(client, question), artifacts)
+
+
+def _answer(client: httpx.Client, question: Question) -> dict[str, Any] | None:
+    method = "GET" if question.body is None else "POST"
+    answer = client.request(method, question.path, params=question.parameters, json=question.body)
+    if question.may_be_missing and answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST):
+        return None
+    page = answer.raise_for_status().json()
+    if not isinstance(page, dict):
+        raise TypeError("the answer is no object")
+    return page

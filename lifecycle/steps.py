@@ -30,11 +30,12 @@ from lifecycle.expand import SURVIVORS, write_actions
 from lifecycle.facts import read_facts, read_failed_gates
 from lifecycle.journal import is_over, newest_receipts, open_journal
 from lifecycle.model import Action, Approval, BucketCapability, Facts, Line, Plan, Totals
+from lifecycle.pins import refuse_listed
 from lifecycle.plan import Terms, make_plan, seal
 from lifecycle.plan_directory import PlanDirectory
 from lifecycle.policy import Policy, parse_policy
 from lifecycle.providers import Provider, S3Provider
-from lifecycle.registry import refuse_served, served_versions
+from lifecycle.registry import claims_now, refuse_claimed
 from lifecycle.settings import Settings
 from lifecycle.survey import survey
 from lifecycle.verify import Verification
@@ -43,6 +44,7 @@ from pipelines.domain.snapshots import Snapshot
 from pipelines.domain.text import to_json
 from pipelines.domain.uris import BucketUri, parse_uri
 from pipelines.errors import NotFound, Terminal
+from pipelines.reference.pin_file import read_pins
 
 Tell = Callable[[int, int], None]
 """Hears how many actions of how many are over."""
@@ -286,7 +288,7 @@ def _apply(run: Run, directory: PlanDirectory, names: Sequence[str], chunk: str 
     with directory.locked(chunk):
         plan = admit(directory, _present(run))
         work = {name: list(directory.actions(name)) for name in names}
-        _refuse_served(run, plan, work)
+        _refuse_claimed(run, plan, work)
         _refuse_unenforced(run, plan, work)
         left_out = {name: _survey(run, directory, plan, name, actions) for name, actions in work.items()}
         counter = _Counter(sum(map(len, work.values())), run.on_progress)
@@ -318,11 +320,13 @@ class _Counter:
             self._tell(self._done, self._of)
 
 
-def _refuse_served(run: Run, plan: Plan, work: Work) -> None:
+def _refuse_claimed(run: Run, plan: Plan, work: Work) -> None:
     touched = {action.checkpoint_id for actions in work.values() for action in actions}
     settings = run.settings
-    versions = served_versions(settings.configuration, settings.base, settings.registry_token)
-    refuse_served(versions, (line.uri for line in plan.changes if line.checkpoint_id in touched))
+    claims = claims_now(settings.configuration, settings.base, settings.registry_token)
+    uris = [line.uri for line in plan.changes if line.checkpoint_id in touched]
+    refuse_claimed(claims, uris)
+    refuse_listed(read_pins(settings.base, settings.configuration.pins), run.now.date(), uris)
 
 
 def _refuse_unenforced(run: Run, plan: Plan, work: Work) -> None:

@@ -15,7 +15,7 @@ import duckdb
 
 from lifecycle.errors import Protected
 from lifecycle.model import Action, Line, Plan
-from lifecycle.pins import pin_in_force
+from lifecycle.pins import pin_in_force, pins_above
 from lifecycle.providers import ObjectState, Provider
 from pipelines import published
 
@@ -55,12 +55,14 @@ def survey(
     left_out = {}
     with duckdb.connect() as connection:
         remaining = _Remaining(provider, connection, survivors)
+        above = _PinsAbove(provider)
         for checkpoint_id, planned in by_checkpoint.items():
             line = lines[checkpoint_id]
             known = {*remaining.keys(checkpoint_id), *(action.object_key for action in planned)}
             prefix = listing_prefix(line.uri, known)
             found = {state.key: state for state in provider.list(line.bucket, prefix)}
             _refuse_pinned(line, found, today)
+            _refuse_pinned(line, above.at(line), today)
             surprise = _growth(prefix, found, known, planned) or _surprise(
                 found, [action for action in planned if not is_begun(action.action_id)]
             )
@@ -111,7 +113,24 @@ class _Remaining:
         return bool(planned) and planned.items() <= found.items()
 
 
-def _refuse_pinned(line: Line, found: Mapping[str, ObjectState], day: date) -> None:
+@dataclass(frozen=True, slots=True)
+class _PinsAbove:
+    """Pins in the folders above checkpoints: each folder is looked at once."""
+
+    provider: Provider
+    known: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+
+    def at(self, line: Line) -> Iterator[str]:
+        """Yield the keys of pins that lie above a checkpoint."""
+        for start in pins_above(line.uri.partition("://")[2].partition("/")[2]):
+            place = (line.bucket, start)
+            if place not in self.known:
+                keys = (state.key for state in self.provider.list(*place))
+                self.known[place] = tuple(key for key in keys if "/" not in key[len(start) :])
+            yield from self.known[place]
+
+
+def _refuse_pinned(line: Line, found: Iterable[str], day: date) -> None:
     pin = pin_in_force(found, day)
     if pin:
         raise Protected(

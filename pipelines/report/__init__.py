@@ -6,15 +6,25 @@ import duckdb
 from rich.console import Console
 
 from pipelines.errors import Terminal
+from pipelines.report.explained import Explanation
 from pipelines.report.explanation import print_explanation
 from pipelines.report.formats import report_as_csv, report_as_json
+from pipelines.report.listing import Listing
 from pipelines.report.page import report_as_page
 from pipelines.report.tables import read_report
 from pipelines.report.terminal import render_report
-from pipelines.report.why import Explanation, explain
+from pipelines.report.why import explain
 from pipelines.report.workbook import report_as_workbook
 
-__all__ = ["Explanation", "explain", "print_explanation", "render", "render_report", "render_workbook"]
+__all__ = [
+    "Explanation",
+    "Listing",
+    "explain",
+    "print_explanation",
+    "render",
+    "render_report",
+    "render_workbook",
+]
 
 
 def render(connection: duckdb.DuckDBPyConnection, form: str, *, width: int = 110, color: bool = False) -> str:

@@ -5,6 +5,8 @@ from decimal import Decimal
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 BARS = "▁▂▃▄▅▆▇█"
+LEAST_DAYS = 3
+"""Days of a month before anything is said of its end."""
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 
 
@@ -53,6 +55,15 @@ def change(before: Decimal, after: Decimal) -> str:
     '+50%'
     """
     return "new" if not before else f"{(after - before) / abs(before):+.0%}"
+
+
+def forecast(spent: Decimal, days_billed: int, days: int) -> Decimal | None:
+    """Return what a month of so many days comes to at the pace so far; two days or fewer are no pace.
+
+    >>> forecast(Decimal(300), 10, 30)
+    Decimal('900')
+    """
+    return None if days_billed < LEAST_DAYS else spent * days / days_billed
 
 
 def sparkline(amounts: Sequence[Decimal | None]) -> str:

@@ -65,13 +65,24 @@ group by usage_date
 order by usage_date
 """
 
+MONTH = """
+select
+    date_trunc('month', $1)::date,
+    coalesce(sum(effective_cost) filter (where charge_category = 'Usage'), 0) as used,
+    coalesce(sum(effective_cost) filter (where charge_category <> 'Usage'), 0) as other,
+    count(distinct usage_date),
+    day(last_day($1))
+from marts.costs_daily
+where usage_date >= date_trunc('month', $1) and usage_date <= $1
+"""
+
 CHANGES = """
 with
 named as (
     select
         coalesce(nullif(service_name, ''), service_code, '') as service,
-        meter,
-        team,
+        coalesce(meter, '') as meter,
+        coalesce(team, '') as team,
         usage_date,
         effective_cost
     from marts.costs_daily
@@ -95,7 +106,52 @@ largest as (
     order by abs(cost - cost_before) desc, service, meter, team
     limit 10
 ),
-days as (select ($1 - ago::integer)::date as usage_date from range(28) as past(ago))
+parts as (
+    select
+        service_name as service,
+        meter,
+        team,
+        -- For one contributor alone it is the same whether all or its own use grew.
+        case when effect in ('volume', 'mix') then 'use' else effect end as effect,
+        sum(amount) as amount,
+        case when count(distinct usage_unit) = 1 then max(usage_unit) end as unit,
+        -- Each key has a line for each of its effects.
+        sum(distinct_before) as quantity_before,
+        sum(distinct_after) as quantity
+    from (
+        select
+            *,
+            case when row_number() over same_key = 1 then compared_quantity else 0 end as distinct_before,
+            case when row_number() over same_key = 1 then usage_quantity else 0 end as distinct_after
+        from marts.cost_changes
+        where usage_date = $1 and comparison = 'same_weekday'
+        window same_key as (
+            partition by
+                service_name, meter, team, provider, bucket, usage_unit, currency,
+                case when effect in ('volume', 'mix') then 'use' else effect end
+            order by effect
+        )
+    )
+    group by all
+),
+reasons as (
+    select *
+    from parts
+    qualify row_number() over (partition by service, meter, team order by abs(amount) desc, effect) = 1
+),
+days as (select ($1 - ago::integer)::date as usage_date from range(28) as past(ago)),
+costs as (
+    select largest.service, largest.meter, largest.team, list(daily.cost order by days.usage_date) as costs
+    from largest
+    cross join days
+    left outer join daily
+        on
+            largest.service = daily.service
+            and largest.meter = daily.meter
+            and largest.team = daily.team
+            and days.usage_date = daily.usage_date
+    group by all
+)
 select
     largest.service,
     largest.meter,
@@ -103,17 +159,36 @@ select
     largest.cost_before,
     largest.cost,
     largest.change,
-    list(daily.cost order by days.usage_date)
+    coalesce(reasons.effect, '') as effect,
+    reasons.unit,
+    reasons.quantity_before,
+    reasons.quantity,
+    costs.costs
 from largest
-cross join days
-left outer join daily
-    on
-        largest.service = daily.service
-        and largest.meter = daily.meter
-        and largest.team = daily.team
-        and days.usage_date = daily.usage_date
-group by all
-order by abs(any_value(largest.change)) desc, largest.service, largest.meter, largest.team
+inner join costs
+    on largest.service = costs.service and largest.meter = costs.meter and largest.team = costs.team
+left outer join reasons
+    on largest.service = reasons.service and largest.meter = reasons.meter and largest.team = reasons.team
+order by abs(largest.change) desc, largest.service, largest.meter, largest.team
+"""
+
+EFFECTS = """
+select effect, sum(amount)
+from marts.cost_changes
+where usage_date = $1 and comparison = 'same_weekday'
+group by effect
+order by abs(sum(amount)) desc, effect
+"""
+
+ANOMALIES = """
+select
+    scope, scope_name, currency, cost, expected_cost, impact, z_score,
+    contributor_1_team, contributor_1_bucket, contributor_1_meter, contributor_1_impact,
+    contributor_2_team, contributor_2_bucket, contributor_2_meter, contributor_2_impact,
+    contributor_3_team, contributor_3_bucket, contributor_3_meter, contributor_3_impact
+from marts.cost_anomalies
+where usage_date = $1
+order by abs(impact) desc, scope, scope_name, currency
 """
 
 STORAGE = """
@@ -173,9 +248,15 @@ bill as (
     select coalesce(sum(effective_cost), 0) as bill
     from marts.costs_daily
     inner join buckets
-        on regexp_replace(costs_daily.resource_id, '^arn:aws[a-z-]*:s3:::', '') = buckets.bucket
+        on
+            regexp_replace(
+                costs_daily.resource_id,
+                '^arn:aws[a-z-]*:s3:::|^//storage[.]googleapis[.]com/projects/[^/]*/buckets/',
+                ''
+            )
+            = buckets.bucket
     where
-        costs_daily.service_code = 'AmazonS3'
+        costs_daily.service_code in ('AmazonS3', '95FF-2EF5-5EA1')
         and costs_daily.usage_date > $1 - 30 and costs_daily.usage_date <= $1
 )
 select prefixes, storage, other, bill from prefixes cross join bill
@@ -206,7 +287,7 @@ limit {TOP}
 
 WASTE_TOTAL = """
 select
-    count(*),
+    count(distinct (bucket, run, framework)),
     coalesce(sum(checkpoint_count), 0)::bigint,
     coalesce(sum(size_bytes), 0)::bigint,
     coalesce(sum(stale_bytes), 0)::bigint,

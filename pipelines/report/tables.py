@@ -11,6 +11,7 @@ from typing import TypeVar
 import duckdb
 
 from pipelines.report import queries
+from pipelines.report.figures import forecast
 
 Row = TypeVar("Row")
 
@@ -89,8 +90,65 @@ class Contribution:
     cost_before: Decimal
     cost: Decimal
     change: Decimal
+    effect: str
+    """What most of the change is: an effect of `cost_changes`, or `use` for volume and mix together."""
+    usage_unit: str | None
+    """What the quantities count; None where they count different things."""
+    quantity_before: Decimal | None
+    quantity: Decimal | None
     costs_of_four_weeks: list[Decimal | None]
     """Day by day up to the snapshot's day; None where nothing was billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One reason why the day differs from the same weekday before, over everything."""
+
+    effect: str
+    """As in `cost_changes`."""
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """Something that cost unlike the same weekday of eight weeks."""
+
+    scope: str
+    """`total`, `team`, `bucket` or `meter`."""
+    scope_name: str
+    currency: str
+    cost: Decimal
+    expected_cost: Decimal
+    impact: Decimal
+    z_score: float | None
+    contributor_1_team: str | None
+    contributor_1_bucket: str | None
+    contributor_1_meter: str | None
+    contributor_1_impact: Decimal | None
+    contributor_2_team: str | None
+    contributor_2_bucket: str | None
+    contributor_2_meter: str | None
+    contributor_2_impact: Decimal | None
+    contributor_3_team: str | None
+    contributor_3_bucket: str | None
+    contributor_3_meter: str | None
+    contributor_3_impact: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The calendar month of the day so far, and what it comes to at this pace."""
+
+    month: date
+    """Its first day."""
+    used: Decimal
+    """What use cost so far."""
+    other: Decimal
+    """Tax, fees and credits so far: they come once, so that no pace carries them on."""
+    days_billed: int
+    days_in_month: int
+    forecast: Decimal | None
+    """None before the third day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +247,10 @@ class Report:
     costs_by_layer: tuple[Cost, ...]
     costs_by_team: tuple[Cost, ...]
     costs_by_day: tuple[DayCost, ...]
+    month: Month
     changes: tuple[Contribution, ...]
+    effects: tuple[Effect, ...]
+    anomalies: tuple[Anomaly, ...]
     storage: tuple[Stored, ...]
     prefixes: tuple[PrefixCost, ...]
     closing: Closing
@@ -214,7 +275,10 @@ def read_report(connection: duckdb.DuckDBPyConnection) -> Report:
         costs_by_layer=_rows(connection, Cost, queries.COSTS_BY.format(column="layer"), day),
         costs_by_team=_rows(connection, Cost, queries.COSTS_BY.format(column="team"), day),
         costs_by_day=_rows(connection, DayCost, queries.COSTS_BY_DAY, day),
+        month=_month(connection, day),
         changes=_rows(connection, Contribution, queries.CHANGES, day),
+        effects=_rows(connection, Effect, queries.EFFECTS, day),
+        anomalies=_rows(connection, Anomaly, queries.ANOMALIES, day),
         storage=_rows(connection, Stored, queries.STORAGE, day),
         prefixes=_rows(connection, PrefixCost, queries.PREFIXES, day),
         closing=closing,
@@ -223,6 +287,12 @@ def read_report(connection: duckdb.DuckDBPyConnection) -> Report:
         runs=_rows(connection, RunWaste, queries.RUNS),
         waste=waste,
     )
+
+
+def _month(connection: duckdb.DuckDBPyConnection, day: date) -> Month:
+    first, used, other, billed, days = connection.execute(queries.MONTH, [day]).fetchall()[0]
+    pace = forecast(used, billed, days)
+    return Month(first, used, other, billed, days, None if pace is None else pace + other)
 
 
 def _rows(

@@ -12,13 +12,28 @@ from rich.text import Text
 from pipelines.domain.text import visible
 from pipelines.report.figures import change, counted, money, share, size, sparkline, tail
 from pipelines.report.layout import WIDE, add_row, quiet_table, side_by_side, title
-from pipelines.report.tables import Cost, Report, read_report
+from pipelines.report.tables import Contribution, Cost, Report, read_report
 
 DAYS_SHOWN = 60
 ROWS_SHOWN = 6
 QUARANTINED_SHOWN = 3
 NOBODY = "(nobody)"
 CENT = Decimal("0.01")
+CONTRIBUTIONS_SHOWN = 3
+ANOMALIES_SHOWN = 3
+EFFECTS_IN_WORDS = {
+    "price": "price",
+    "use": "use",
+    "fee": "fee, tax or credit",
+    "new": "new",
+    "gone": "gone",
+    "month_length": "length of the months",
+    "tier_reset": "first tiers of a month",
+    "incomplete_day": "day not delivered whole",
+    "restatement": "correction of an earlier bill",
+}
+CALENDAR = frozenset({"month_length", "tier_reset", "incomplete_day", "restatement"})
+"""Effects that nobody has made."""
 HIDDEN_KINDS = {
     "multipart": "open uploads",
     "noncurrent": "noncurrent versions",
@@ -98,12 +113,25 @@ def _costs(report: Report, _: int) -> Lines:
         _cost_table("layer", report.costs_by_layer, _currency(report)),
         _cost_table("team", report.costs_by_team, _currency(report)),
     )
+    yield from _forecast(report)
     for one in report.restated:
         amount = money(one.change, one.currency, signed=True)
         yield Text(
             f"{one.month} was restated by {amount} since {one.since:%Y-%m-%d} ({visible(one.source)}).",
             style="yellow",
         )
+
+
+def _forecast(report: Report) -> Lines:
+    month, currency = report.month, _currency(report)
+    if month.forecast is None:
+        return
+    spent = money(month.used + month.other, currency)
+    yield Text.assemble(
+        f"{month.month:%B} has cost {spent} in {counted(month.days_billed, 'day')}; forecast ",
+        (money(month.forecast, currency), "bold"),
+        f" for all {month.days_in_month} at this pace",
+    )
 
 
 def _cost_table(name: str, costs: Sequence[Cost], currency: str) -> Table:
@@ -129,8 +157,12 @@ def _trend(report: Report, width: int) -> Lines:
     low, high = money(min(by_day.values()), currency), money(max(by_day.values()), currency)
     span = f"{' ' if width >= WIDE else chr(10)}{low} to {high} a day"
     yield Text.assemble("\n", (f"{days} days ", "bold"), (sparkline(line), "cyan"), (span, "dim"))
-    yield from _changes(report, by_day.get(day), by_day.get(day - timedelta(days=7)))
+    before = by_day.get(day - timedelta(days=7))
+    yield from _changes(report, by_day.get(day), before)
     yield _contributions(report, 28 if width >= WIDE else 14)
+    if day in by_day and before is not None:
+        yield from _calendar(report, by_day[day] - before)
+    yield from _anomalies(report)
 
 
 def _changes(report: Report, cost: Decimal | None, before: Decimal | None) -> Lines:
@@ -152,13 +184,53 @@ def _changes(report: Report, cost: Decimal | None, before: Decimal | None) -> Li
 
 
 def _contributions(report: Report, days: int) -> Table:
-    table = quiet_table(">", ">", "", "")
-    for one in report.changes[:3]:
+    table = quiet_table(">", ">", "", "", "")
+    for one in report.changes[:CONTRIBUTIONS_SHOWN]:
         amount = money(one.change, _currency(report), signed=True)
         bars = sparkline([cost or Decimal(0) for cost in one.costs_of_four_weeks[-days:]])
         what = f"{one.service} · {one.meter} · {one.team or NOBODY}"
-        add_row(table, amount, change(one.cost_before, one.cost), bars, what)
+        add_row(table, amount, change(one.cost_before, one.cost), bars, _reason(one), what)
     return table
+
+
+def _reason(one: Contribution) -> str:
+    """Say in words what most of a change is."""
+    before, after = one.quantity_before, one.quantity
+    if one.effect == "use" and before and after and one.usage_unit is not None:
+        return f"{change(before, after)} used"
+    if one.effect == "price" and one.usage_unit:
+        return f"price of a {one.usage_unit}"
+    return EFFECTS_IN_WORDS.get(one.effect, one.effect)
+
+
+def _calendar(report: Report, more: Decimal) -> Lines:
+    """Say what is left, and what of the whole change nobody has made."""
+    currency = _currency(report)
+    rest = more - sum((one.change for one in report.changes[:CONTRIBUTIONS_SHOWN]), Decimal(0))
+    said = [f"all else {money(rest, currency, signed=True)}"] if rest else []
+    of_all = [
+        f"{EFFECTS_IN_WORDS[one.effect]} {money(one.amount, currency, signed=True)}"
+        for one in report.effects
+        if one.effect in CALENDAR and abs(one.amount) >= CENT
+    ]
+    if of_all:
+        said.append(f"of the whole change: {', '.join(of_all)}")
+    if said:
+        yield Text("; ".join(said), style="dim")
+
+
+def _anomalies(report: Report) -> Lines:
+    if not report.anomalies:
+        return
+    said = [
+        f"{one.scope_name or (NOBODY if one.scope == 'team' else 'all')} {money(one.cost, one.currency)}"
+        f" instead of {money(one.expected_cost, one.currency)}"
+        for one in report.anomalies
+        if one.scope in ("total", "team", "bucket")
+    ][:ANOMALIES_SHOWN]
+    if said:
+        weekday = f"{report.snapshot.as_of:%A}"
+        yield Text(f"Unusual for a {weekday}: {visible('; '.join(said))}", style="yellow")
 
 
 def _storage_and_egress(report: Report, width: int) -> Lines:

@@ -1,9 +1,8 @@
-"""Everything known about one object or checkpoint: what it is, what it costs, and what protects it."""
+"""Everything known about one object, checkpoint, run or folder: what it is, what it costs, who needs it."""
 
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import TypeVar
 
@@ -12,82 +11,39 @@ import duckdb
 from pipelines.domain.text import visible
 from pipelines.domain.uris import BucketUri, parse_uri
 from pipelines.errors import NotFound, Terminal
+from pipelines.report import story
+from pipelines.report.explained import CheckpointFacts, Explanation, ObjectFacts, RunFacts
+from pipelines.report.figures import counted
+from pipelines.report.listing import Listing, VersionFacts, below, versions_of
+from pipelines.report.why_queries import (
+    BUCKETS,
+    CHECKPOINT,
+    CHECKPOINT_OF_OBJECT,
+    COPIES_OF_CHECKPOINT,
+    COPIES_OF_OBJECT,
+    FILES,
+    NEAR,
+    OBJECT,
+    RATE,
+    RUN,
+    WASTE,
+)
 
-FILES_SHOWN = 20
 SUGGESTIONS = 5
+NO_CHECKPOINT = (
+    "not recognised as part of a checkpoint: no retention policy can touch it, whatever the policy says"
+)
+NO_RUN = "no run and no checkpoint is known under exactly this name; what lies below may belong to some"
 
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointFacts:
-    """A checkpoint as published."""
-
-    checkpoint_id: str
-    checkpoint_uri: str
-    bucket: str
-    run: str
-    framework: str
-    step: int | None
-    epoch: int | None
-    state: str
-    state_reason: str
-    kind: str
-    is_complete: bool
-    is_latest: bool
-    is_best: bool | None
-    best_from: str | None
-    is_protected: bool
-    protected_because: str
-    storage_classes: str
-    team: str
-    object_count: int
-    shard_count: int
-    shards_expected: int
-    size_bytes: int
-    weights_bytes: int
-    optimizer_bytes: int
-    cost_usd_month: Decimal | None
-    first_modified_at: datetime
-    last_modified_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectFacts:
-    """An object of a checkpoint as published."""
-
-    object_key: str
-    version_id: str | None
-    role: str
-    storage_class: str | None
-    size_bytes: int
-    etag: str | None
-    is_marker: bool
-    last_modified_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """One object or checkpoint, and why it is as it is."""
-
-    uri: str
-    kind: str
-    """`object` or `checkpoint`."""
-    checkpoint: CheckpointFacts
-    objects: tuple[ObjectFacts, ...]
-    """The object asked for; of a checkpoint its largest ones."""
-    cost_usd_month: Decimal | None
-    """Of the object: its share by bytes of what the checkpoint costs."""
-    reasons: tuple[str, ...]
-    """What speaks for keeping it, or that nothing does."""
-
-
-def explain(connection: duckdb.DuckDBPyConnection, uri: str) -> Explanation:
-    """Return everything known about `uri`, an object or a checkpoint.
+def explain(connection: duckdb.DuckDBPyConnection, uri: str, listings: Sequence[Listing] = ()) -> Explanation:
+    """Return everything known about `uri`: an object, a checkpoint, a run, or any folder that is listed.
 
     Raises:
         Terminal: `uri` is not in a bucket.
-        NotFound: no checkpoint and no object of one is there; the message names what is near.
+        NotFound: nothing is there; the message says what was searched, and names what is near.
     """
     place = parse_uri(uri)
     if not isinstance(place, BucketUri) or not place.key:
@@ -96,32 +52,158 @@ def explain(connection: duckdb.DuckDBPyConnection, uri: str) -> Explanation:
             where="URI",
             fix="Write s3://bucket/key of an object, or s3://bucket/run/checkpoint of a checkpoint.",
         )
-    explanation = _explain_checkpoint(connection, uri) or _explain_object(connection, uri, place)
-    if explanation is None:
-        raise NotFound(
-            "no checkpoint and no object of a checkpoint is known there",
-            where=visible(uri),
-            fix=_nearest(connection, place),
-        )
-    return explanation
+    ways = (_explain_checkpoint, _explain_object, _explain_run, _explain_listed, _explain_folder)
+    for way in ways:
+        explanation = way(connection, place, listings)
+        if explanation is not None:
+            return explanation
+    raise NotFound(
+        f"no checkpoint and no object is known there. Searched: {_searched(place, listings)}",
+        where=visible(uri),
+        fix=_nearest(connection, place, listings),
+    )
 
 
-def _explain_checkpoint(connection: duckdb.DuckDBPyConnection, uri: str) -> Explanation | None:
-    found = _rows(connection, CheckpointFacts, CHECKPOINT, uri.removesuffix("/"))
+def _explain_checkpoint(
+    connection: duckdb.DuckDBPyConnection, place: BucketUri, listings: Sequence[Listing]
+) -> Explanation | None:
+    found = _rows(connection, CheckpointFacts, CHECKPOINT, str(place).removesuffix("/"))
     if not found:
         return None
-    files = _rows(connection, ObjectFacts, FILES, found[0].checkpoint_id)
-    return Explanation(uri, "checkpoint", found[0], files, found[0].cost_usd_month, _reasons(found[0]))
+    checkpoint = found[0]
+    copies = _texts(connection, COPIES_OF_CHECKPOINT, checkpoint.checkpoint_id)
+    folder = below(listings, place.key.removesuffix("/") + "/")
+    hidden = [story.hidden_below(folder)] if folder and folder.hidden_count else []
+    return Explanation(
+        str(place),
+        "checkpoint",
+        checkpoint,
+        _rows(connection, ObjectFacts, FILES, checkpoint.checkpoint_id),
+        checkpoint.cost_usd_month,
+        _reasons(checkpoint),
+        (*_of_checkpoint(connection, checkpoint), *story.copies(copies), *hidden),
+        folder=folder,
+        copies=copies,
+    )
 
 
-def _explain_object(connection: duckdb.DuckDBPyConnection, uri: str, place: BucketUri) -> Explanation | None:
-    versions = _rows(connection, ObjectFacts, OBJECT, place.bucket, place.key)
-    found = _rows(connection, CheckpointFacts, CHECKPOINT_OF_OBJECT, place.bucket, place.key)
-    if not (versions and found):
+def _explain_object(
+    connection: duckdb.DuckDBPyConnection, place: BucketUri, listings: Sequence[Listing]
+) -> Explanation | None:
+    objects = _rows(connection, ObjectFacts, OBJECT, place.bucket, place.key, _provider(place))
+    found = _rows(
+        connection, CheckpointFacts, CHECKPOINT_OF_OBJECT, place.bucket, place.key, _provider(place)
+    )
+    if not (objects and found):
         return None
-    cost = _share(found[0], sum(version.size_bytes for version in versions))
-    marker = ("it is written last and proves that the save ended",) if versions[0].is_marker else ()
-    return Explanation(uri, "object", found[0], versions, cost, (*marker, *_reasons(found[0])))
+    checkpoint = found[0]
+    cost = _share(checkpoint, sum(version.size_bytes for version in objects))
+    marker = ("it is written last and proves that the save ended",) if objects[0].is_marker else ()
+    versions = versions_of(listings, place.key)
+    copies = _copies(connection, place, objects[0].etag, objects[0].size_bytes)
+    told = (*_of_checkpoint(connection, checkpoint), *story.copies(copies), *story.hidden(versions))
+    return Explanation(
+        str(place),
+        "object",
+        checkpoint,
+        objects,
+        cost,
+        (*marker, *_reasons(checkpoint)),
+        told,
+        versions=versions,
+        copies=copies,
+    )
+
+
+def _explain_run(
+    connection: duckdb.DuckDBPyConnection, place: BucketUri, listings: Sequence[Listing]
+) -> Explanation | None:
+    name = place.key.removesuffix("/")
+    found = _rows(connection, RunFacts, RUN, place.bucket, name, f"{place.scheme}://")
+    if not found or not found[0].checkpoint_count:
+        return None
+    run = found[0]
+    waste = _texts(connection, WASTE, place.bucket, name)
+    kept = f"a retention policy keeps {run.protected_count:,} of its {run.checkpoint_count:,} checkpoints"
+    times = run.first_modified_at, run.last_modified_at
+    told = story.since(*times, run.cost_usd_month, _as_of(connection))
+    folder = below(listings, f"{name}/")
+    return Explanation(
+        str(place),
+        "run",
+        cost_usd_month=run.cost_usd_month,
+        reasons=(kept, *waste),
+        story=told,
+        run=run,
+        folder=folder,
+    )
+
+
+def _explain_listed(
+    connection: duckdb.DuckDBPyConnection, place: BucketUri, listings: Sequence[Listing]
+) -> Explanation | None:
+    versions = versions_of(listings, place.key)
+    if not versions:
+        return None
+    first = versions[0]
+    cost = _at_the_rate(connection, place, first) if first.state == "current" else None
+    copies = _copies(connection, place, first.etag, first.size_bytes)
+    when = story.since(first.last_modified_at, first.last_modified_at, cost, _as_of(connection))
+    return Explanation(
+        str(place),
+        "other object",
+        cost_usd_month=cost,
+        reasons=(story.gone(versions) or NO_CHECKPOINT,),
+        story=(*when, *story.copies(copies), *story.hidden(versions)),
+        versions=versions,
+        copies=copies,
+    )
+
+
+def _explain_folder(
+    _: duckdb.DuckDBPyConnection, place: BucketUri, listings: Sequence[Listing]
+) -> Explanation | None:
+    folder = below(listings, place.key.removesuffix("/") + "/")
+    if folder is None:
+        return None
+    hidden = (story.hidden_below(folder),) if folder.hidden_count else ()
+    return Explanation(str(place), "folder", reasons=(NO_RUN,), story=hidden, folder=folder)
+
+
+def _of_checkpoint(connection: duckdb.DuckDBPyConnection, checkpoint: CheckpointFacts) -> tuple[str, ...]:
+    times = checkpoint.first_modified_at, checkpoint.last_modified_at
+    return story.since(*times, checkpoint.cost_usd_month, _as_of(connection))
+
+
+def _as_of(connection: duckdb.DuckDBPyConnection) -> date:
+    ((as_of,),) = connection.execute("select as_of from reference.snapshot").fetchall()
+    return date.fromisoformat(str(as_of))
+
+
+def _copies(
+    connection: duckdb.DuckDBPyConnection, place: BucketUri, etag: str | None, size_bytes: int
+) -> tuple[str, ...]:
+    if not etag or not size_bytes:
+        return ()
+    return _texts(connection, COPIES_OF_OBJECT, etag, size_bytes, str(place))
+
+
+def _at_the_rate(
+    connection: duckdb.DuckDBPyConnection, place: BucketUri, version: VersionFacts
+) -> Decimal | None:
+    rates = connection.execute(RATE, [place.bucket, version.storage_class or ""]).fetchall()
+    rate = rates[0][0] if rates else None
+    return None if rate is None else round(Decimal(rate) * version.size_bytes / 2**30, 6)
+
+
+def _provider(place: BucketUri) -> str:
+    return f"{place.scheme}://{place.bucket}/"
+
+
+def _searched(place: BucketUri, listings: Sequence[Listing]) -> str:
+    lists = [str(listing) for listing in listings]
+    nothing = [f"no list of bucket {visible(place.bucket)} has landed"] if not lists else []
+    return "; ".join(["the published checkpoints", *lists, *nothing])
 
 
 def _share(checkpoint: CheckpointFacts, size_bytes: int) -> Decimal | None:
@@ -141,8 +223,21 @@ def _reasons(checkpoint: CheckpointFacts) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _nearest(connection: duckdb.DuckDBPyConnection, place: BucketUri) -> str:
-    """Name what is most alike below the longest folder that is shared with a known checkpoint."""
+def _nearest(connection: duckdb.DuckDBPyConnection, place: BucketUri, listings: Sequence[Listing]) -> str:
+    """Name the longest folder that is listed, and what is most alike below one that holds a checkpoint."""
+    there = _nearest_folder(place, listings)
+    return f"{there}{_nearest_checkpoint(connection, place)}"
+
+
+def _nearest_folder(place: BucketUri, listings: Sequence[Listing]) -> str:
+    for folder in _folders(place):
+        found = below(listings, folder.removeprefix(f"{place.scheme}://{place.bucket}/"))
+        if found is not None:
+            return f"{visible(folder)} is listed, with {counted(found.object_count, 'object')} below it. "
+    return ""
+
+
+def _nearest_checkpoint(connection: duckdb.DuckDBPyConnection, place: BucketUri) -> str:
     for folder in _folders(place):
         near = [uri for (uri,) in connection.execute(NEAR, [folder]).fetchall()]
         if near:
@@ -163,52 +258,11 @@ def _folders(place: BucketUri) -> Iterator[str]:
     yield folder
 
 
+def _texts(connection: duckdb.DuckDBPyConnection, query: str, *values: object) -> tuple[str, ...]:
+    return tuple(str(text) for (text,) in connection.execute(query, list(values)).fetchall())
+
+
 def _rows(
     connection: duckdb.DuckDBPyConnection, kind: type[Row], query: str, *values: object
 ) -> tuple[Row, ...]:
     return tuple(kind(*row) for row in connection.execute(query, list(values)).fetchall())
-
-
-_CHECKPOINT_COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(CheckpointFacts))
-_OBJECT_COLUMNS = ", ".join(field.name for field in fields(ObjectFacts))
-
-CHECKPOINT = f"""
-select {_CHECKPOINT_COLUMNS}
-from marts.checkpoints
-where checkpoint_uri = $1 or checkpoint_id = $1
-order by checkpoint_id = $1 desc, checkpoint_id
-limit 1
-"""
-
-CHECKPOINT_OF_OBJECT = f"""
-select {_CHECKPOINT_COLUMNS}
-from marts.checkpoints
-where checkpoint_id in (
-    select checkpoint_id from marts.checkpoint_objects where bucket = $1 and object_key = $2
-)
-limit 1
-"""
-
-OBJECT = f"""
-select {_OBJECT_COLUMNS}
-from marts.checkpoint_objects
-where bucket = $1 and object_key = $2
-order by is_latest_version desc, last_modified_at desc
-"""
-
-FILES = f"""
-select {_OBJECT_COLUMNS}
-from marts.checkpoint_objects
-where checkpoint_id = $1
-order by size_bytes desc, object_key
-limit {FILES_SHOWN}
-"""
-
-NEAR = """
-select checkpoint_uri from marts.checkpoints
-where starts_with(checkpoint_uri, $1)
-order by checkpoint_uri
-limit 1000
-"""
-
-BUCKETS = "select distinct bucket from marts.checkpoints order by bucket limit 10"

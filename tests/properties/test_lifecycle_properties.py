@@ -26,8 +26,8 @@ from lifecycle.model import (
 )
 from lifecycle.plan import Terms, make_plan, plan_from_json, plan_to_json, seal
 from lifecycle.policy import Policy, parse_policy
-from lifecycle.registry import refuse_served
-from pipelines.domain.registry import ModelVersion, is_touched_by
+from lifecycle.registry import refuse_claimed
+from pipelines.domain.claims import Claim
 
 DAY = date(2026, 11, 20)
 END = datetime(2026, 11, 21)
@@ -336,14 +336,13 @@ places = st.lists(
 
 @common
 @given(places, places)
-def test_the_registry_protects_exactly_what_the_domain_calls_touched(
+def test_the_registry_protects_what_lies_at_above_or_below_what_it_names(
     source: list[str], uri: list[str]
 ) -> None:
-    registered, artifact = "s3://b/" + "/".join(source), "s3://b/" + "/".join(uri)
-    version = ModelVersion("m", "1", "", (), registered, "", "")
+    shorter, longer = sorted((source, uri), key=len)
     try:
-        refuse_served([version], [artifact])
+        refuse_claimed([Claim("m", "s3://b/" + "/".join(source))], ["s3://b/" + "/".join(uri)])
         is_refused = False
     except Exception:  # noqa: BLE001  (any refusal)
         is_refused = True
-    assert is_refused == is_touched_by(registered, artifact)
+    assert is_refused == (longer[: len(shorter)] == shorter)

@@ -266,9 +266,12 @@ _TABLES = """
     );
     create table reference.prices (
         provider varchar, storage_class varchar, meter varchar, usd decimal(38, 12), from_gb bigint,
-        valid_from date, valid_until date
+        valid_from date, valid_until date, region_id varchar default 'us-east-1',
+        confirmed boolean default true
     );
-    insert into reference.prices values
+    insert into reference.prices
+        (provider, storage_class, meter, usd, from_gb, valid_from, valid_until)
+    values
         ('aws', 'STANDARD', 'storage', 0.02, 0, '2026-01-01', '9999-12-31'),
         ('aws', 'STANDARD', 'storage', 0.99, 0, '2020-01-01', '2026-01-01'),
         ('aws', 'STANDARD', 'storage', 0.01, 51200, '2026-01-01', '9999-12-31'),

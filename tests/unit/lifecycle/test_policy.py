@@ -80,7 +80,7 @@ def test_an_unsafe_policy_is_refused_with_its_fix(text: str, words: str) -> None
 @pytest.mark.parametrize(
     "old, new, words",
     [
-        ("30d", "break-even", "length of time"),
+        ("30d", "break-evn", "length of time"),
         ("GLACIER_IR", "GLACIER", "restore"),
         ("GLACIER_IR", "STANDARD", "not a class to archive to"),
         ("s3://train", "s3://tr*", "match"),

@@ -70,7 +70,7 @@ def test_rule_2_what_was_registered_since_is_protected_when_applying(lab: Lab, b
     plan = lab.approved()
     where = saves["old"].uri + beside if beside != "/.." else saves["old"].uri.rpartition("/")[0]
     lab.registered(where)
-    refuse_and_change_nothing(lab, plan, Protected, "registry serves")
+    refuse_and_change_nothing(lab, plan, Protected, "registry names")
 
 
 def test_rule_2_a_registry_that_cannot_be_read_protects_everything(lab: Lab) -> None:

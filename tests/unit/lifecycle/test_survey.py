@@ -68,3 +68,24 @@ def test_what_was_there_and_belongs_to_no_checkpoint_is_no_growth(lab: Lab) -> N
     folder = saves["old"].keys[0].rpartition("/")[0]
     lab.put(declare("acme-training", f"{folder}/notes.txt", 5, saves["old"].objects[0].modified_at))
     assert steps.apply(lab.run(), lab.approved()).is_clean
+
+
+@pytest.mark.parametrize("name", ["PINNED", "keep_until_2026-11-21"])
+def test_a_pin_in_a_folder_above_stops_the_plan(lab: Lab, name: str) -> None:
+    saves = lab.fill()
+    plan = lab.approved()
+    before = lab.classes()
+    run = saves["old"].run
+    lab.put(declare("acme-training", f"{run}/{name}", 0, lab.now))
+    with pytest.raises(Exception, match="pinned"):
+        steps.apply(lab.run(), plan)
+    assert {key: held for key, held in lab.classes().items() if not key.endswith(name)} == before
+
+
+def test_a_file_that_is_called_almost_like_a_pin_pins_nothing(lab: Lab) -> None:
+    saves = lab.fill()
+    plan = lab.approved()
+    run = saves["old"].run
+    for name in ("PINNED.txt", "PINNED/x", "keep_until_2020-01-01"):
+        lab.put(declare("acme-training", f"{run}/{name}", 0, lab.now))
+    assert steps.apply(lab.run(), plan).is_clean

@@ -23,7 +23,23 @@ create table marts.bill_restatements (
     previous_delivered_at timestamp, delivered_at timestamp, usage_date date);
 create table marts.costs_daily (
     usage_date date, service_code varchar, service_name varchar, meter varchar, layer varchar,
-    resource_id varchar, team varchar, currency varchar, effective_cost decimal(38,12));
+    charge_category varchar, resource_id varchar, team varchar, currency varchar,
+    effective_cost decimal(38,12));
+create table marts.cost_changes (
+    usage_date date, compared_date date, comparison varchar, key varchar, provider varchar,
+    service_name varchar, meter varchar, team varchar, bucket varchar, usage_unit varchar,
+    currency varchar, effect varchar, amount decimal(38,12), compared_quantity decimal(38,12),
+    usage_quantity decimal(38,12));
+create table marts.cost_anomalies (
+    usage_date date, scope varchar, scope_name varchar, currency varchar, judged_by varchar,
+    days_compared bigint, cost decimal(38,12), expected_cost decimal(38,12), impact decimal(38,12),
+    z_score double,
+    contributor_1_team varchar, contributor_1_bucket varchar, contributor_1_meter varchar,
+    contributor_1_impact decimal(38,12),
+    contributor_2_team varchar, contributor_2_bucket varchar, contributor_2_meter varchar,
+    contributor_2_impact decimal(38,12),
+    contributor_3_team varchar, contributor_3_bucket varchar, contributor_3_meter varchar,
+    contributor_3_impact decimal(38,12));
 create table marts.storage_daily (
     usage_date date, bucket varchar, storage_class varchar, gb_month decimal(38,12),
     effective_cost decimal(38,12));
@@ -63,7 +79,7 @@ insert into marts.ingested_deliveries values
     ('2026-11-1', 'aws-bill', '2026-11', 'in_force', 'It is the newest.', '', '2026-11-20 04:00');
 insert into marts.costs_daily
     select
-        date '2026-09-21' + day::integer, code, name, meter, layer, resource, team, 'USD',
+        date '2026-09-21' + day::integer, code, name, meter, layer, 'Usage', resource, team, 'USD',
         case when meter = 'Out-Bytes' and day >= 57 then 50 else cost end
     from range(60) as days(day)
     cross join (values
@@ -72,6 +88,19 @@ insert into marts.costs_daily
         ('AmazonS3', 'Amazon S3', 'Requests', 'operations', 'train', '', 1),
         ('AmazonEC2', 'Amazon EC2', 'Out-Bytes', 'network', 'i-1', 'vision', 10)
     ) as charges(code, name, meter, layer, resource, team, cost);
+insert into marts.cost_changes by name
+    select
+        date '2026-11-19' as usage_date, date '2026-11-12' as compared_date,
+        'same_weekday' as comparison, 'Amazon EC2' as service_name, 'Out-Bytes' as meter,
+        'vision' as team, 'GB' as usage_unit, 'USD' as currency, effect, amount,
+        500 as compared_quantity, 2500 as usage_quantity
+    from (values ('volume', 38), ('mix', 2), ('month_length', 0.5), ('tier_reset', -0.5))
+        as effects(effect, amount);
+insert into marts.cost_anomalies by name
+    select
+        date '2026-11-19' as usage_date, 'team' as scope, 'vision' as scope_name, 'USD' as currency,
+        50 as cost, 10 as expected_cost, 40 as impact, 26.98 as z_score, 'vision' as contributor_1_team,
+        'Out-Bytes' as contributor_1_meter, 40 as contributor_1_impact;
 insert into marts.storage_daily values
     ('2026-11-18', 'train', 'STANDARD', 1, 2), ('2026-11-19', 'train', 'STANDARD', 2, 2);
 insert into marts.prefix_costs

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipelines.report.figures import change, money, share, size, sparkline, tail
+from pipelines.report.figures import change, forecast, money, share, size, sparkline, tail
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,8 @@ def test_a_sparkline_of_nothing_and_of_equal_days() -> None:
 def test_a_path_is_cut_at_its_beginning() -> None:
     assert tail("s3://bucket/run/step", 100) == "s3://bucket/run/step"
     assert tail("s3://bucket/run/step", 9) == "…run/step"
+
+
+def test_a_month_goes_on_as_it_began() -> None:
+    assert forecast(Decimal(310), 10, 31) == Decimal(961)
+    assert forecast(Decimal(310), 2, 31) is None

@@ -87,7 +87,8 @@ def test_the_lines_of_a_csv_come_in_one_order(writer: duckdb.DuckDBPyConnection)
 
     assert lines[0] == ["section", "row", "field", "value"]
     assert list(dict.fromkeys(line[0] for line in lines[1:])) == [
-        *("snapshot", "checks", "currencies", "costs_by_layer", "costs_by_team", "costs_by_day", "changes"),
+        *("snapshot", "checks", "currencies", "costs_by_layer", "costs_by_team", "costs_by_day", "month"),
+        *("changes", "effects", "anomalies"),
         *("storage", "prefixes", "closing", "egress", "hidden", "runs", "waste"),
     ]
     assert [line[2] for line in lines if line[0] == "runs"] == [

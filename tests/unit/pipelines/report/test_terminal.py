@@ -89,7 +89,54 @@ def test_a_cost_jump_is_visible_with_what_made_it(snapshot: duckdb.DuckDBPyConne
 
     assert "60 days " + "▁" * 57 + "███ $113.00 to $153.00 a day" in text
     assert "Thursday cost $153.00, +35% (+$40.00) against the Thursday before" in text
-    assert "+$40.00 +400% " + "▁" * 25 + "███ Amazon EC2 · Out-Bytes · vision" in text
+    assert "+$40.00 +400% " + "▁" * 25 + "███ +400% used Amazon EC2 · Out-Bytes · vision" in text
+    assert "of the whole change: length of the months +$0.50, first tiers of a month -$0.50" in text
+    assert "Unusual for a Thursday: vision $50.00 instead of $10.00" in text
+
+
+def test_why_a_day_cost_more_is_said_in_five_lines(writer: duckdb.DuckDBPyConnection) -> None:
+    writer.execute("""
+        update marts.costs_daily set effective_cost = costs.cost
+        from (values ('Requests', 1.25), ('BoxUsage', 0), ('TimedStorage', 3)) as costs(meter, cost)
+        where costs_daily.meter = costs.meter and usage_date = '2026-11-19';
+        insert into marts.cost_changes by name
+        select
+            date '2026-11-19' as usage_date, 'same_weekday' as comparison, service as service_name, meter,
+            team, unit as usage_unit, effect, amount
+        from (values
+            ('Amazon EC2', 'BoxUsage', 'nlp', 'Hrs', 'gone', -100),
+            ('Amazon S3', 'TimedStorage', 'nlp', 'GB-Mo', 'price', 1),
+            ('Amazon S3', 'Requests', '', 'Requests', 'new', 0.25)
+        ) as changes(service, meter, team, unit, effect, amount);
+    """)
+
+    lines = [" ".join(line.split()) for line in screen(writer).splitlines()]
+    start = next(number for number, line in enumerate(lines) if line.startswith("Thursday cost"))
+
+    assert lines[start : start + 5] == [
+        "Thursday cost $54.25, -52% (-$58.75) against the Thursday before; most of it:",
+        "-$100.00 -100% " + "█" * 27 + "▁ gone Amazon EC2 · BoxUsage · nlp",
+        "+$40.00 +400% " + "▁" * 25 + "███ +400% used Amazon EC2 · Out-Bytes · vision",
+        "+$1.00 +50% " + "▁" * 27 + "█ price of a GB-Mo Amazon S3 · TimedStorage · nlp",
+        "all else +$0.25; of the whole change: length of the months +$0.50, first tiers of a month -$0.50",
+    ]
+
+
+def test_the_month_is_carried_on_at_its_pace_and_what_comes_once_is_not(
+    writer: duckdb.DuckDBPyConnection,
+) -> None:
+    writer.execute("update marts.costs_daily set charge_category = 'Tax' where usage_date < '2026-11-17'")
+
+    # Use has cost $459 in 19 days, which is $724.74 in 30; $1,808 come once.
+    assert "November has cost $2,267.00 in 19 days; forecast $2,532.74 for all 30 at this pace" in screen(
+        writer
+    )
+
+
+def test_two_days_are_no_pace(writer: duckdb.DuckDBPyConnection) -> None:
+    writer.execute("delete from marts.costs_daily where usage_date < '2026-11-18'")
+
+    assert "forecast" not in screen(writer)
 
 
 def test_a_day_without_a_bill_is_not_compared(writer: duckdb.DuckDBPyConnection) -> None:

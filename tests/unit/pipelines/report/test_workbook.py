@@ -17,7 +17,20 @@ from pipelines.report.workbook import report_as_workbook
 NAMES = {"m": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
 SECTIONS = [
     *("snapshot", "checks", "quarantined", "restated", "currencies", "costs_by_layer", "costs_by_team"),
-    *("costs_by_day", "changes", "storage", "prefixes", "closing", "egress", "hidden", "runs", "waste"),
+    *(
+        "costs_by_day",
+        "month",
+        "changes",
+        "effects",
+        "anomalies",
+        "storage",
+        "prefixes",
+        "closing",
+        "egress",
+        "hidden",
+        "runs",
+        "waste",
+    ),
 ]
 
 
