@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench airflow up
+.PHONY: help setup demo test check format docs bench airflow up
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ format: $(READY) ## Mend what the formatters can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/sqlfluff fix --quiet sql
+
+docs: $(READY) ## Write the page of the published tables from the models
+	@$(BIN)/python -m pipelines.warehouse.tables_page docs
 
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.bench

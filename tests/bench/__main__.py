@@ -19,11 +19,36 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import building, floors, landing
+from tests.bench import building, costs, floors, landing, pandas_costs
+from tests.bench.bills import write_bill
 from tests.bench.inventories import MOST_PART_ROWS, write_inventory
 
-ALL = ("scan_keys", "copy_parquet", "land_parquet", "copy_csv", "convert_csv", "land_csv", "build", "gates")
-AGAINST = {"land_parquet": "copy_parquet", "land_csv": "copy_csv", "build": "scan_keys", "gates": "build"}
+OBJECTS = (
+    "scan_keys",
+    "copy_parquet",
+    "land_parquet",
+    "copy_csv",
+    "convert_csv",
+    "land_csv",
+    "build",
+    "scan_landed",
+    "checkpoints",
+    "gates",
+)
+BILLS = ("scan_hourly", "build_hourly", "pandas_hourly", "scan_random", "build_random")
+ALL = (*OBJECTS, *BILLS)
+AGAINST = {
+    "land_parquet": "copy_parquet",
+    "land_csv": "copy_csv",
+    "build": "scan_keys",
+    "checkpoints": "scan_landed",
+    "gates": "build",
+    "build_hourly": "scan_hourly",
+    "pandas_hourly": "build_hourly",
+    "build_random": "scan_random",
+}
+ONCE = ("pandas_hourly",)
+"""Cases that are far too slow to be run again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +76,29 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="moraine-bench-") as directory:
         work = Path(directory)
+        _write_inputs(work, arguments)
+        measured = _in_turn(arguments.cases, work, arguments.repeats)
+    _show(measured, arguments.rows)
+
+
+def _write_inputs(work: Path, arguments: argparse.Namespace) -> None:
+    if set(arguments.cases) & set(OBJECTS):
         for file_format in ("Parquet", "CSV"):
             write_inventory(
                 work / file_format.lower(), arguments.rows, file_format, part_rows=arguments.part_rows
             )
-        measured = _in_turn(arguments.cases, work, arguments.repeats)
-    _show(measured, arguments.rows)
+    for shape in ("hourly", "random"):
+        if any(case.endswith(shape) for case in arguments.cases):
+            write_bill(work / f"bill-{shape}.parquet", arguments.rows, shape)
 
 
 def _in_turn(cases: Sequence[str], work: Path, repeats: int) -> dict[str, Measured]:
     # A case and its floor run close to each other: what else the machine does changes from minute to minute.
     runs: dict[str, list[Measured]] = {name: [] for name in cases}
-    for _ in range(repeats):
+    for repeat in range(repeats):
         for name in cases:
-            runs[name].append(_run(name, work))
+            if not (repeat and name in ONCE):
+                runs[name].append(_run(name, work))
     return {name: _median(name, runs[name]) for name in cases}
 
 
@@ -79,7 +113,7 @@ def _median(name: str, runs: list[Measured]) -> Measured:
 def _run(name: str, work: Path) -> Measured:
     if name.startswith("land_"):
         shutil.rmtree(work / f"lake-{name.removeprefix('land_')}", ignore_errors=True)
-    home = next(module for module in (floors, landing, building) if name in module.CASES)
+    home = next(module for module in (floors, landing, building, costs, pandas_costs) if name in module.CASES)
     words = [sys.executable, "-m", home.__name__, name, str(work)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         answer = process.stdout.read().strip() if process.stdout else ""

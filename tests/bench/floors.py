@@ -32,11 +32,42 @@ _LANDED = {
     "intelligent_tiering_access_tier": "varchar",
 }
 
+# What the models read of a bill and the provider fills: no empty column is in the floor.
+_BILL_TEXTS = (
+    "bill_payer_account_id",
+    "line_item_usage_account_id",
+    "line_item_line_item_type",
+    "line_item_product_code",
+    "line_item_usage_type",
+    "line_item_operation",
+    "line_item_resource_id",
+    "line_item_currency_code",
+    "pricing_unit",
+    "product_servicecode",
+    "product_region_code",
+    "resource_tags",
+)
+_BILL_OTHERS = (
+    "line_item_usage_start_date",
+    "bill_billing_period_start_date",
+    "line_item_usage_amount",
+    "line_item_unblended_cost",
+    "pricing_public_on_demand_cost",
+)
+
 
 def scan_keys(work: Path) -> object:
     """Floor: decode every key of the Parquet inventory, and nothing else."""
     files = _files(work, "parquet")
     return _execute("select count(*), sum(strlen(key))::bigint from read_parquet(?)", files)
+
+
+def scan_landed(work: Path) -> object:
+    """Floor: decode the key columns of the landed inventory, and nothing else."""
+    files = sorted(str(path) for path in (work / "lake-parquet" / "raw" / "s3_inventory").rglob("*.parquet"))
+    columns = ("bucket", "object_key", "directory", "leaf")
+    summed = ", ".join(f"sum(strlen({column}))::bigint" for column in columns)
+    return _execute(f"select count(*), {summed} from read_parquet(?)", files)
 
 
 def copy_parquet(work: Path) -> object:
@@ -59,9 +90,27 @@ def convert_csv(work: Path) -> object:
     return _copy(work, f"with read as ({read}) {decoded}", _files(work, "csv"))
 
 
+def scan_hourly(work: Path) -> object:
+    """Floor: decode the columns that the models read of a bill by the hour."""
+    return _scan_bill(work, "hourly")
+
+
+def scan_random(work: Path) -> object:
+    """Floor: the same of a bill that can hardly be summed up."""
+    return _scan_bill(work, "random")
+
+
 CASES: dict[str, Callable[[Path], object]] = {
-    floor.__name__: floor for floor in (scan_keys, copy_parquet, copy_csv, convert_csv)
+    floor.__name__: floor
+    for floor in (scan_keys, scan_landed, copy_parquet, copy_csv, convert_csv, scan_hourly, scan_random)
 }
+
+
+def _scan_bill(work: Path, shape: str) -> object:
+    texts = " + ".join(f"strlen({name})" for name in _BILL_TEXTS)
+    others = ", ".join(f"max({name})::varchar" for name in _BILL_OTHERS)
+    query = f"select count(*), sum({texts})::bigint, md5(concat_ws(',', {others})) from read_parquet(?)"
+    return _execute(query, [str(work / f"bill-{shape}.parquet")])
 
 
 def _copy(work: Path, query: str, files: list[str]) -> object:
