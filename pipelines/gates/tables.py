@@ -58,6 +58,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "currency",
     ),
     "egress_findings": ("finding_id",),
+    "tier_findings": ("provider", "bucket", "prefix", "storage_class", "proposed_class"),
     "bill_restatements": ("source", "table_name", "delivery_id", "usage_date", "currency"),
     "showback_monthly": ("usage_month", "team", "currency"),
     "checkpoints": ("checkpoint_id",),
@@ -98,6 +99,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
         "counterfactual",
         "how_to_fix",
     ),
+    "tier_findings": ("size_bytes", "object_count", "is_best", "verdict", "reason"),
     "bill_restatements": (
         "scope",
         "previous_billed_cost",
@@ -158,6 +160,7 @@ _NEEDS: Mapping[str, Need] = {
     "checkpoint_objects": "inventory",
     "checkpoint_waste": "inventory",
     "hidden_bytes": "inventory",
+    "tier_findings": "inventory",
 }
 
 _COLUMNS_LOST = """

@@ -76,7 +76,7 @@ def test_two_files_of_one_name_are_fetched_side_by_side(store: Store, tmp_path: 
 
 def test_nothing_in_a_store_can_delete_but_for_old_snapshots(store: Store) -> None:
     public = {name for name in dir(store) if not name.startswith("_")}
-    further = {"create", "read_version", "replace", "discard"}
+    further = {"create", "read_version", "replace", "discard", "peek"}
     assert public <= {"fetch", "list", "read", "root", "upload", "uri", "write"} | further
 
 
