@@ -3,13 +3,7 @@ with
 
 directories as (
 
-    select * from intermediate.int_directories_unioned
-
-),
-
-inventory_files as (
-
-    select * from intermediate.int_inventory_files_deduplicated
+    select * from intermediate.int_directories_counted
 
 ),
 
@@ -20,7 +14,7 @@ newest as (
         bucket,
         max(snapshot_at) as snapshot_at
 
-    from inventory_files
+    from directories
 
     group by all
 
@@ -36,13 +30,6 @@ listed as (
         directories.created_date > directories.snapshot_at::date - 30 as is_written_lately
 
     from directories
-
-    inner join inventory_files
-        on
-            directories.landed_file = inventory_files.landed_file
-            and directories.provider = inventory_files.provider
-            and directories.bucket = inventory_files.bucket
-            and directories.snapshot_at = inventory_files.snapshot_at
 
     inner join newest
         on

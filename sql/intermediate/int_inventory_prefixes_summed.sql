@@ -3,13 +3,7 @@ with
 
 directories as (
 
-    select * from intermediate.int_directories_unioned
-
-),
-
-inventory_files as (
-
-    select * from intermediate.int_inventory_files_deduplicated
+    select * from intermediate.int_directories_counted
 
 ),
 
@@ -52,13 +46,6 @@ prefixed as (
         directories.snapshot_at
 
     from directories
-
-    inner join inventory_files
-        on
-            directories.landed_file = inventory_files.landed_file
-            and directories.provider = inventory_files.provider
-            and directories.bucket = inventory_files.bucket
-            and directories.snapshot_at = inventory_files.snapshot_at
 
     inner join first_days
         on

@@ -21,13 +21,7 @@ sizes as (
 
 directories as (
 
-    select * from intermediate.int_directories_unioned
-
-),
-
-inventory_files as (
-
-    select * from intermediate.int_inventory_files_deduplicated
+    select * from intermediate.int_directories_counted
 
 ),
 
@@ -109,13 +103,6 @@ beside_checkpoints as (
         end as seconds
 
     from directories
-
-    inner join inventory_files
-        on
-            directories.landed_file = inventory_files.landed_file
-            and directories.provider = inventory_files.provider
-            and directories.bucket = inventory_files.bucket
-            and directories.snapshot_at = inventory_files.snapshot_at
 
     inner join days
         on

@@ -118,10 +118,7 @@ def early_deletion(gb: str, usd: str, minimum_days: int, stored_days: int) -> li
         "snapshot_at": "2026-01-31 00:00:00",
     }
     given: dict[str, list[dict[str, object]]] = {
-        "intermediate.int_directories_unioned": [directory],
-        "intermediate.int_inventory_files_deduplicated": [
-            {"provider": "aws", "bucket": "b", "landed_file": "f", "snapshot_at": "2026-01-31 00:00:00"}
-        ],
+        "intermediate.int_directories_counted": [directory],
         "reference.storage_classes": [
             {"provider": "aws", "storage_class": "GLACIER", "minimum_days": minimum_days}
         ],
