@@ -8,7 +8,7 @@ from pipelines.demo import datasets, logs, training
 from pipelines.demo.company import JUMP_TEAM, Company
 from pipelines.demo.habits import ACCOUNTS, HABITS, PAYER, REMOTE_READS, RESEARCH_HABITS, RESEARCH_PAYER
 from pipelines.demo.meters import Charge, Meter
-from pipelines.demo.storage_time import byte_seconds, gb_months
+from pipelines.demo.storage_time import byte_seconds, gb_months, padding_byte_seconds
 
 STORAGE_METERS = {
     "STANDARD": Meter(
@@ -29,6 +29,17 @@ STORAGE_METERS = {
     ),
 }
 """Storage class → meter (us-east-1; the first tier's rate for all bytes)."""
+PADDING_METERS = {
+    "STANDARD_IA": Meter(
+        "AmazonS3",
+        "TimedStorage-SIA-SmObjects",
+        "StandardIASizeOverhead",
+        "GB-Mo",
+        "0.0125",
+        "Standard-IA storage of objects below 128 KB",
+    ),
+}
+"""Storage class → meter of what its small objects lack to the least size."""
 JUMP_FACTOR = 3
 _TAX_RATE = Decimal("0.031")
 _CREDIT = Meter("AmazonEC2", "", "", "", "-250.00", "Migration credit")
@@ -65,5 +76,9 @@ def monthly_charges(month: date, charges: Sequence[Charge]) -> Iterator[Charge]:
 def _storage(company: Company, bucket: str, account: str) -> Iterator[Charge]:
     for storage_class, meter in STORAGE_METERS.items():
         for day, seconds in byte_seconds(company, bucket, storage_class).items():
+            if seconds:
+                yield Charge(day, account, meter, gb_months(seconds, day), bucket)
+    for storage_class, meter in PADDING_METERS.items():
+        for day, seconds in padding_byte_seconds(company, bucket, storage_class).items():
             if seconds:
                 yield Charge(day, account, meter, gb_months(seconds, day), bucket)

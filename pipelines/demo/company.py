@@ -39,6 +39,12 @@ class Expectations:
     """A folder that never got its final name."""
     active_run: str
     """Saved on the last day: nothing of it may be touched."""
+    failed: str
+    """All that is left of a run that never finished a save."""
+    orphaned: tuple[str, ...]
+    """From before a restart that made the trainer forget them."""
+    duplicate: str
+    """Byte for byte an older save of the same run, beside it."""
     stale: tuple[str, ...]
     """Older than 47 days and protected by nothing."""
     lookalikes: tuple[str, ...]
@@ -102,6 +108,9 @@ def _expectations(as_of: date, uploads: tuple[OpenUpload, ...]) -> Expectations:
         interrupted=f"{bucket}{training.CHAT.prefix}checkpoint-{training.INTERRUPTED_STEP}",
         abandoned=f"{bucket}{training.GEMMA.prefix}{begun}",
         active_run=f"{bucket}{training.SPEECH.prefix.rstrip('/')}",
+        failed=checkpoint_uri(training.FAILED, 0),
+        orphaned=tuple(_orphaned()),
+        duplicate=training.copy_uri(),
         stale=tuple(_stale(as_of)),
         lookalikes=tuple(bucket + key for key, _ in training.LOOKALIKES),
         hostile=tuple(f"{hostile_folder}/{name}" for name in training.HOSTILE_NAMES),
@@ -117,11 +126,20 @@ def _best() -> tuple[str, ...]:
     )
 
 
+def _orphaned() -> Iterator[str]:
+    protected = {checkpoint_uri(*training.SERVED), *_best()}
+    for run in RUNS:
+        for number in run.kept:
+            uri = checkpoint_uri(run, number)
+            if run.removed and number < run.removed.start and uri not in protected:
+                yield uri
+
+
 def _stale(as_of: date) -> Iterator[str]:
     limit = datetime.combine(as_of, time()) - timedelta(days=_SURELY_OLD_DAYS - 1)
     protected = {checkpoint_uri(*training.SERVED), *_best()}
     for run in RUNS:
-        for number in range(run.saves - 2):
+        for number in run.kept[:-2]:
             uri = checkpoint_uri(run, number)
             if run.saved_at(number, as_of) < limit and uri not in protected:
                 yield uri

@@ -9,6 +9,9 @@ from pipelines.demo.frameworks import GB
 from pipelines.demo.objects import StoredObject, declare
 
 BUCKET = "acme-datasets"
+SMALL_PREFIX = "vision/thumbnails/"
+SMALL_COUNT = 120
+"""Pictures in a class that bills each of them as if it had 128 KiB: dearer there than in STANDARD."""
 _ODD_KEYS = (
     "nlp/über corpus/naïve 100%+1.jsonl",
     "nlp/über corpus/a%20b+c.jsonl",
@@ -55,6 +58,10 @@ def _removed(as_of: date) -> Iterator[StoredObject]:
 def _small(as_of: date) -> Iterator[StoredObject]:
     for key in _ODD_KEYS:
         yield declare(BUCKET, key, between(200_000, 90_000_000, key), _at(as_of, 64))
+    for number in range(SMALL_COUNT):
+        key = f"{SMALL_PREFIX}{number:05d}.webp"
+        size = between(9_000, 40_000, key)
+        yield declare(BUCKET, key, size, _at(as_of, 75), storage_class="STANDARD_IA")
     for number in range(90):
         key = f"shared/manifests/{number:03d}/_SUCCESS"
         yield declare(BUCKET, key, 0 if number % 2 else 1_024, _at(as_of, 61 - number * 0.6))

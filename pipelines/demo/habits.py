@@ -16,6 +16,9 @@ _S3_WRITES = Meter(
 )
 _S3_READS = Meter("AmazonS3", "Requests-Tier2", "GetObject", "Requests", "0.0000004", "GET and all others")
 _S3_RETRIEVAL = Meter("AmazonS3", "Retrieval-SIA", "GetObject", "GB", "0.01", "Standard-IA data retrieval")
+_S3_COLD_READS = Meter(
+    "AmazonS3", "Requests-SIA-Tier2", "GetObject", "Requests", "0.000001", "GET and all others, Standard-IA"
+)
 _S3_ACROSS = Meter(
     "AmazonS3", "USE1-USW2-AWS-Out-Bytes", "GetObject", "GB", "0.02", "Data transfer to US West (Oregon)"
 )
@@ -61,6 +64,7 @@ HABITS = (
     Habit(ACCOUNTS["platform"], _S3_OUT, 46, "acme-training"),
     Habit(ACCOUNTS["platform"], _S3_WRITES, 6_500, "acme-datasets"),
     Habit(ACCOUNTS["platform"], _S3_READS, 2_600_000, "acme-datasets"),
+    Habit(ACCOUNTS["vision"], _S3_COLD_READS, 120_000, "acme-datasets", "vision"),
     Habit(ACCOUNTS["vision"], _S3_RETRIEVAL, 850, "acme-datasets", "vision"),
     Habit(ACCOUNTS["platform"], _NAT_BYTES, 2_900, _NAT, "platform"),
     Habit(ACCOUNTS["platform"], _NAT_HOURS, 24, _NAT, "platform", is_steady=True),

@@ -114,6 +114,7 @@ def _cleared(plans: Path) -> Iterator[Cleared]:
 
 def _print_cleared(cleared: Cleared, console: Console) -> None:
     totals, checked = cleared.plan["totals"], cleared.verification
+    console.print()
     console.rule(f"[bold]clean-up[/] · {escape(cleared.plan['id'])}", align="left")
     for what in ("archive", "delete", "keep"):
         total = totals[what]

@@ -2,12 +2,15 @@
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from pipelines.demo.company import Company
 from pipelines.demo.objects import part_times
+
+LEAST_BYTES = 128 * 1024
+"""What an object of an infrequent-access class is billed for at least."""
 
 _DAY_SECONDS = 86_400
 
@@ -17,8 +20,28 @@ def byte_seconds(company: Company, bucket: str, storage_class: str) -> dict[date
 
     Every version counts from its first second on, and so does every part of an open upload.
     """
+    return _daily(company, _stored(company, bucket, storage_class))
+
+
+def padding_byte_seconds(company: Company, bucket: str, storage_class: str) -> dict[date, int]:
+    """Return the same of what small objects lack to the least size that the class bills."""
+    padding = (
+        (LEAST_BYTES - item.size_bytes, item.modified_at)
+        for item in company.objects_of(bucket)
+        if item.storage_class == storage_class and item.size_bytes < LEAST_BYTES
+    )
+    return _daily(company, padding)
+
+
+def gb_months(seconds: int, day: date) -> Decimal:
+    """Return byte-seconds of a day in the unit of the bill: 2^30 bytes for all hours of that month."""
+    hours = 24 * monthrange(day.year, day.month)[1]
+    return Decimal(seconds) / (3600 * 2**30 * hours)
+
+
+def _daily(company: Company, stored: Iterable[tuple[int, datetime]]) -> dict[date, int]:
     begun: dict[date, list[tuple[int, datetime]]] = defaultdict(list)
-    for size_bytes, since in _stored(company, bucket, storage_class):
+    for size_bytes, since in stored:
         begun[since.date()].append((size_bytes, since))
     whole_day_bytes = sum(size for day in begun if day < company.days[0] for size, _ in begun[day])
     counted = {}
@@ -27,12 +50,6 @@ def byte_seconds(company: Company, bucket: str, storage_class: str) -> dict[date
         counted[day] = whole_day_bytes * _DAY_SECONDS + first_day
         whole_day_bytes += sum(size for size, _ in begun[day])
     return counted
-
-
-def gb_months(seconds: int, day: date) -> Decimal:
-    """Return byte-seconds of a day in the unit of the bill: 2^30 bytes for all hours of that month."""
-    hours = 24 * monthrange(day.year, day.month)[1]
-    return Decimal(seconds) / (3600 * 2**30 * hours)
 
 
 def _stored(company: Company, bucket: str, storage_class: str) -> Iterator[tuple[int, datetime]]:

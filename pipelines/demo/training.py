@@ -1,7 +1,7 @@
-"""The bucket `acme-training`: eight training runs, and what lies between them."""
+"""The bucket `acme-training`: nine training runs, one of them failed, and what lies between them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
 
@@ -24,6 +24,13 @@ class Run:
     first_days_ago: float
     last_days_ago: float
     step_every: int
+    removed: range = range(0)
+    """Saves that the trainer itself removed, by number; it had forgotten those before, at a restart."""
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The numbers of the saves that are still there."""
+        return tuple(number for number in range(self.saves) if number not in self.removed)
 
     @property
     def prefix(self) -> str:
@@ -45,19 +52,25 @@ class Run:
 CHAT_TRAINER = HuggingFace(6, 4_957_878_536, 52 * GB, 8, 3500)
 GEMMA_WRITER = Orbax(16, 4_900_000_000)
 CHAT = Run("nlp", "chat-13b-sft", CHAT_TRAINER, 24, 58, 6, 500)
-REWARD = Run("nlp", "reward-7b", HuggingFace(3, 4_831_838_208, 54 * GB, 4, 2000), 18, 59, 20, 250)
+REWARD_TRAINER = HuggingFace(3, 4_831_838_208, 54 * GB, 4, 2000)
+REWARD = Run("nlp", "reward-7b", REWARD_TRAINER, 18, 59, 20, 250)
 PRETRAIN = Run("nlp", "pretrain-30b", DeepSpeed(1, 8, 61 * GB, 46 * GB), 20, 57, 8, 1000)
 MOE = Run("platform", "moe-200b", DeepSpeed(4, 8, 35 * GB, 9_800_000_000), 14, 56, 17, 2000)
 GEMMA = Run("platform", "gemma-9b-tpu", GEMMA_WRITER, 20, 55, 5, 1000)
-SEGMENTER = Run("vision", "segmenter", Lightning(11_424_612_352, 3), 24, 58, 9, 1500)
+SEGMENTER = Run("vision", "segmenter", Lightning(11_424_612_352, 3), 24, 58, 9, 1500, removed=range(4, 9))
 VIDEO = Run("vision", "video-diffusion", Lightning(88_046_829_568, 1), 16, 52, 12, 4000)
 SPEECH = Run("speech", "asr-large", HuggingFace(1, 6_173_370_152, 12_346_740_304, 1, 12000), 15, 30, 0, 1000)
 RUNS = (CHAT, REWARD, PRETRAIN, MOE, GEMMA, SEGMENTER, VIDEO, SPEECH)
+FAILED_TRAINER = HuggingFace(2, 3_087_467_144, 12_349_868_576, 1, 500)
+FAILED = Run("nlp", "summarizer-3b", FAILED_TRAINER, 1, 41, 41, 500)
+"""The machine went away during its first save, and nobody tried again. It is none of `RUNS`."""
 
 SERVED = (REWARD, 1)
 """The save that production answers from: old, and neither the latest nor the best of its run."""
 INTERRUPTED_STEP = CHAT.step(CHAT.saves)
 ABANDONED_STEP = 12_500
+COPIED_SAVE = (VIDEO, 3)
+"""Somebody put a copy beside it, and forgot both."""
 HOSTILE_SAVE = (REWARD, 3)
 HOSTILE_NAMES = ("notes + 100%.txt", "eval/Größe=1 of 2/ergebnis%20final+1.json")
 """Names that decoding, trimming or globbing would turn into other objects."""
@@ -84,6 +97,7 @@ def training_objects(as_of: date) -> Iterator[StoredObject]:
         yield from _saves(run, as_of)
         yield from _beside(run, as_of)
     yield from _broken_saves(as_of)
+    yield _copied_save(as_of)
     yield from _hostile(as_of)
     for key, size in LOOKALIKES:
         yield declare(BUCKET, key, size, _evening(as_of) - timedelta(days=between(75, 200, key)))
@@ -120,8 +134,13 @@ def checkpoint_uri(run: Run, number: int) -> str:
     return f"s3://{BUCKET}/{run.prefix}{leaf}"
 
 
+def copy_uri() -> str:
+    """Return where the copy of `COPIED_SAVE` is."""
+    return checkpoint_uri(*COPIED_SAVE).replace("epoch=", "backup-epoch=")
+
+
 def _saves(run: Run, as_of: date) -> Iterator[StoredObject]:
-    for number in range(run.saves):
+    for number in run.kept:
         yield from _store(run, _files(run, number), run.saved_at(number, as_of))
 
 
@@ -167,6 +186,15 @@ def _broken_saves(as_of: date) -> Iterator[StoredObject]:
     begun_at = _evening(as_of) - timedelta(days=24, hours=7)
     begun = round(begun_at.replace(tzinfo=UTC).timestamp())
     yield from _store(GEMMA, GEMMA_WRITER.abandoned_save(GEMMA.name, ABANDONED_STEP, begun), begun_at)
+    files = FAILED_TRAINER.interrupted_save(FAILED.name, FAILED.step(0))
+    yield from _store(FAILED, files, _evening(as_of) - timedelta(days=FAILED.last_days_ago))
+
+
+def _copied_save(as_of: date) -> StoredObject:
+    run, number = COPIED_SAVE
+    (original,) = _store(run, _files(run, number), run.saved_at(number, as_of))
+    key = copy_uri().removeprefix(f"s3://{BUCKET}/")
+    return replace(original, key=key, modified_at=_evening(as_of) - timedelta(days=21))
 
 
 def _hostile(as_of: date) -> Iterator[StoredObject]:

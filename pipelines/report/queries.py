@@ -278,10 +278,13 @@ order by cost desc, bucket, kind
 
 RUNS = f"""
 select
-    bucket, run, framework, team, checkpoint_count, complete_count, size_bytes, stale_bytes,
-    coalesce(waste_usd_month, 0) as waste, reason
+    bucket, run, framework, max(team), sum(checkpoint_count)::bigint, sum(complete_count)::bigint,
+    sum(size_bytes)::bigint as bytes, sum(stale_bytes)::bigint,
+    coalesce(sum(waste_usd_month), 0)::decimal(18, 6) as waste,
+    string_agg(reason, '; ' order by waste_usd_month desc, size_bytes desc, reason)
 from marts.checkpoint_waste
-order by waste desc, size_bytes desc, bucket, run
+group by bucket, run, framework
+order by waste desc, bytes desc, bucket, run, framework
 limit {TOP}
 """
 

@@ -188,7 +188,8 @@ def _contributions(report: Report, days: int) -> Table:
     for one in report.changes[:CONTRIBUTIONS_SHOWN]:
         amount = money(one.change, _currency(report), signed=True)
         bars = sparkline([cost or Decimal(0) for cost in one.costs_of_four_weeks[-days:]])
-        what = f"{one.service} · {one.meter} · {one.team or NOBODY}"
+        # What a narrow screen cuts is the service, which the meter tells.
+        what = " · ".join(filter(None, (one.meter, one.team or NOBODY, one.service)))
         add_row(table, amount, change(one.cost_before, one.cost), bars, _reason(one), what)
     return table
 
@@ -277,8 +278,8 @@ def _prefixes(report: Report, width: int) -> Lines:
     if rest:
         add_row(table, "(all other prefixes)", "", "", "", money(rest, currency))
     for name, amount in (
-        ("(residual) storage that no inventory explains", closing.residual_storage),
-        ("(residual) requests, transfer and other meters", closing.residual_other),
+        ("(residual) storage in no inventory", closing.residual_storage),
+        ("(residual) requests, transfer and others", closing.residual_other),
     ):
         add_row(table, name, "", "", "", money(amount, currency), style="dim")
     yield table

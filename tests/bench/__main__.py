@@ -82,14 +82,18 @@ def main() -> None:
 
 
 def _write_inputs(work: Path, arguments: argparse.Namespace) -> None:
-    if set(arguments.cases) & set(OBJECTS):
-        for file_format in ("Parquet", "CSV"):
+    for file_format in ("Parquet", "CSV"):
+        if any(_needs(case, file_format) for case in arguments.cases):
             write_inventory(
                 work / file_format.lower(), arguments.rows, file_format, part_rows=arguments.part_rows
             )
     for shape in ("hourly", "random"):
         if any(case.endswith(shape) for case in arguments.cases):
             write_bill(work / f"bill-{shape}.parquet", arguments.rows, shape)
+
+
+def _needs(case: str, file_format: str) -> bool:
+    return case in OBJECTS and case.endswith("csv") == (file_format == "CSV")
 
 
 def _in_turn(cases: Sequence[str], work: Path, repeats: int) -> dict[str, Measured]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -67,3 +68,10 @@ def night(world: World) -> World:
     steps.check(run)
     steps.publish(run)
     return world
+
+
+def ask(world: World, statement: str) -> list[dict[str, Any]]:
+    """Return the rows of a query of the published snapshot."""
+    with steps.published(world.run) as (_, connection):
+        columns, rows = steps.query(connection, statement)
+    return [dict(zip(columns, row, strict=True)) for row in rows]

@@ -52,7 +52,8 @@ _EMPTY_BILLS = (
     "delete from raw.bill_days where usage_date is not null;"
     "update raw.deliveries set row_count = 0 where table_name in ('aws_cur2', 'focus');"
     "delete from intermediate.int_charges_unioned; delete from marts.costs_daily;"
-    "delete from marts.prefix_costs; delete from marts.storage_daily; delete from marts.egress_daily"
+    "delete from marts.prefix_costs; delete from marts.storage_daily; delete from marts.egress_daily;"
+    "delete from marts.egress_findings"
 )
 
 _ARRIVAL = {
@@ -97,7 +98,7 @@ _ARRIVAL = {
         "select max(rowid) from raw.s3_inventory_directories "
         "where bucket = 'acme-training' and snapshot_at = '2026-11-20 01:00')",
         scope="acme-training",
-        says="2137 objects",
+        says="2142 objects",
     ),
 }
 
@@ -145,7 +146,7 @@ _DAYS = {
         "0 as effective_cost) from (from marts.costs_daily where usage_date = '2026-11-18' limit 1) "
         "cross join range(60) as numbers(n)".replace("select * replace", "select * exclude (n) replace"),
         scope="aws",
-        says="3.143 times (88.00, usually 28.00)",
+        says="3 times (90.00, usually 30.00)",
     ),
 }
 
@@ -161,6 +162,11 @@ _MONEY = {
         says="1 (2026-11-05 | 1.0",
     ),
     "costs_daily_is_not_empty": Fault(_EMPTY_BILLS, says="0"),
+    "cost_changes_close": Fault(
+        "update marts.cost_changes set amount = amount + 0.000000000001 where rowid = (select min(rowid) "
+        "from marts.cost_changes where usage_date = '2026-11-19' and comparison = 'same_weekday')",
+        says="0.000000000001 USD (2026-11-19 same_weekday)",
+    ),
     "costs_have_one_currency": Fault(
         "update marts.costs_daily set currency = 'EUR' where layer = 'compute'", says="2 (EUR, USD)"
     ),
@@ -173,7 +179,26 @@ _MONEY = {
         "update marts.egress_daily set path = 'unclassified_transfer' where path = 'inter_region_out'",
         says="%",
     ),
-    "costs_have_owners": Fault("update marts.costs_daily set team = '' where layer = 'compute'", says="%"),
+    "egress_findings_within_the_bill": Fault(
+        "update marts.egress_findings set gross_usd = gross_usd + 100000 where kind = 'cross_region_reads'",
+        says="1 (aws | (all))",
+    ),
+    "meters_are_named": Fault(
+        "update marts.costs_daily set meter = 'HB5V2X8TXQUTDZBV' where service_code = 'AmazonEC2'", says="%"
+    ),
+    "egress_is_in_dollars": Fault(
+        "update marts.egress_daily set currency = 'EUR' where path = 'nat_processing'", says="1 (aws | EUR)"
+    ),
+    "showback_adds_up": Fault(
+        "update marts.showback_monthly set billed_cost = billed_cost + 0.000000000001 "
+        "where team = '' and usage_month = '2026-11-01'",
+        says="0.000000000001 (in 2026-11 USD)",
+    ),
+    "costs_have_owners": Fault(
+        "update marts.showback_monthly set unallocated_effective_cost = effective_cost, "
+        "direct_effective_cost = 0, shared_effective_cost = 0",
+        says="100%",
+    ),
 }
 
 _PREFIXES = {
@@ -191,13 +216,19 @@ _PREFIXES = {
         "select min(rowid) from marts.prefix_costs where bucket = 'acme-training' and not is_residual "
         "and usage_date > '2026-11-12' group by usage_date)",
         scope="acme-training",
-        says="($7.53 of $109.40 in 7 days)",
+        says="($7.53 of $109.63 in 7 days)",
     ),
     "inventory_matches_the_bill": Fault(
         "update marts.prefix_costs set byte_seconds = byte_seconds + 5e17 where bucket = 'acme-datasets' "
-        "and is_residual and meter_group = 'storage' and storage_class = 'STANDARD_IA'",
+        "and is_residual and basis = 'bytes' and storage_class = 'STANDARD_IA'",
         scope="acme-datasets",
         says="(STANDARD_IA: 13411.0 GiB listed, 18800.6 GiB billed)",
+    ),
+    "run_costs_close": Fault(
+        "update marts.run_costs set effective_cost = effective_cost + 0.000000000001 "
+        "where rowid = (select min(rowid) from marts.run_costs where bucket = 'acme-training')",
+        scope="acme-training",
+        says="(storage ",
     ),
     "prefix_costs_name_billed_buckets": Fault(
         "insert into marts.prefix_costs select * replace ('ghost' as bucket, 0 as effective_cost) "
@@ -224,7 +255,7 @@ _CHECKPOINTS = {
         says="1 (s3://ghost)",
     ),
     "waste_names_runs_of_checkpoints": Fault(
-        "delete from marts.checkpoint_waste where rowid = (select min(rowid) from marts.checkpoint_waste)",
+        "delete from marts.checkpoint_waste where run = (select min(run) from marts.checkpoint_waste)",
         says="checkpoints has it, checkpoint_waste has not",
     ),
     "checkpoint_counts_are_steady": Fault(
@@ -234,14 +265,18 @@ _CHECKPOINTS = {
         "delete from marts.checkpoint_objects "
         "where checkpoint_id not in (select checkpoint_id from marts.checkpoints)",
         scope="acme-training",
-        says="(156 before, 24 now)",
+        says="(153 before, 25 now)",
     ),
 }
 
 _AGAIN = {
     "costs_daily": _again("costs_daily", "0 as billed_cost, 0 as effective_cost"),
     "prefix_costs": _again("prefix_costs", "0 as effective_cost, 0 as byte_seconds"),
+    "run_costs": _again("run_costs", "0 as effective_cost"),
     "egress_daily": _again("egress_daily", "0 as effective_cost"),
+    "showback_monthly": _again("showback_monthly", "0 as billed_cost, 0 as effective_cost"),
+    "egress_findings": _again("egress_findings", "0.000001 as gross_usd"),
+    "cost_changes": _again("cost_changes", "0 as amount"),
     "bill_restatements": 2 * _RESTATED.format(1),
     "checkpoint_objects": _again("checkpoint_objects")
     + "update marts.checkpoints set object_count = listed.n, size_bytes = listed.b from ("
@@ -250,14 +285,20 @@ _AGAIN = {
     "where checkpoints.checkpoint_id = listed.checkpoint_id",
 }
 _EMPTIED = {
+    "showback_monthly": "shared_effective_cost",
     "costs_daily": "list_cost",
     "prefix_costs": "object_count",
+    "run_costs": "usage_date",
     "storage_daily": "gb_month",
     "egress_daily": "effective_cost",
+    "egress_findings": "how_to_fix",
+    "tier_findings": "verdict",
     "checkpoints": "team",
     "checkpoint_objects": "role",
     "checkpoint_waste": "reason",
     "hidden_bytes": "how_to_fix",
+    "cost_changes": "usage_quantity",
+    "cost_anomalies": "judged_by",
     "ingested_deliveries": "checksum",
 }
 

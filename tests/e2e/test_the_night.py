@@ -1,20 +1,19 @@
 """The company's night: the numbers close, and what was planted is found."""
 
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from pipelines import steps
-from tests.e2e.conftest import AS_OF, World
+from pipelines.demo.charges import company_charges
+from pipelines.warehouse.tables_page import QUERIES, read_queries
+from tests.e2e.conftest import AS_OF, World, ask
 
 pytestmark = pytest.mark.xdist_group("the-company")
 
-
-def ask(world: World, statement: str) -> list[dict[str, Any]]:
-    with steps.published(world.run) as (_, connection):
-        columns, rows = steps.query(connection, statement)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+READY = read_queries(Path(__file__).parents[2] / "docs" / QUERIES)
 
 
 def test_prefix_costs_and_residuals_are_the_s3_bill_of_every_bucket_and_day(night: World) -> None:
@@ -61,6 +60,39 @@ def test_no_dollar_of_the_bill_is_lost(night: World) -> None:
     assert row["priced"] == row["billed"] > 0
 
 
+def test_the_ready_queries_of_the_docs_answer_for_the_company(night: World) -> None:
+    answers = {name: ask(night, query) for name, query in READY.items()}
+
+    assert [name for name, rows in answers.items() if not rows] == []
+
+
+def test_the_planted_jump_is_explained_to_the_last_digit_and_is_unusual(night: World) -> None:
+    team, days = night.company.expectations.jump_team, (AS_OF - timedelta(days=7), AS_OF)
+    before, after = (
+        sum(
+            charge.cost
+            for charge in company_charges(night.company)
+            if (charge.day, charge.team, charge.meter.usage_type) == (day, team, "USE1-USW2-AWS-Out-Bytes")
+        )
+        for day in days
+    )
+    (changed,) = ask(
+        night,
+        f"""
+        select sum(amount) as amount, max_by(effect, abs(amount)) as effect from marts.cost_changes
+        where
+            usage_date = date '{AS_OF}' and comparison = 'same_weekday' and team = '{team}'
+            and meter = 'USE1-USW2-AWS-Out-Bytes' and bucket = 'acme-datasets'
+        """,
+    )
+    unusual = ask(night, f"select * from marts.cost_anomalies where usage_date = date '{AS_OF}'")
+
+    assert Decimal(str(changed["amount"])) == after - before > 0
+    assert changed["effect"] == "volume"
+    assert {(row["scope"], row["scope_name"]) for row in unusual} >= {("total", ""), ("team", team)}
+    assert {row["contributor_1_team"] for row in unusual} == {team}
+
+
 def test_the_planted_jump_is_visible_in_one_query(night: World) -> None:
     jump = night.company.expectations
     rows = ask(
@@ -74,6 +106,34 @@ def test_the_planted_jump_is_visible_in_one_query(night: World) -> None:
     )
     before, after = (Decimal(str(row["cost"])) for row in rows)
     assert after > Decimal("2.5") * before
+
+
+def test_misused_nat_and_reads_from_another_region_are_found_with_the_dollars_of_the_bill(
+    night: World,
+) -> None:
+    found = ask(
+        night,
+        """
+        select kind, resource_id, gross_usd, gross_usd_month, avoidable_usd_month, first_date, last_date
+        from marts.egress_findings
+        where kind in ('same_region_through_nat', 'cross_region_reads')
+        """,
+    )
+    assert {row["kind"] for row in found} == {"same_region_through_nat", "cross_region_reads"}
+    meters = {"same_region_through_nat": "NatGateway-Bytes", "cross_region_reads": "USE1-USW2-AWS-Out-Bytes"}
+    for row in found:
+        (bill,) = ask(
+            night,
+            f"""
+            select sum(line_item_unblended_cost::decimal(38, 10)) as usd {_landed(night, "aws_cur2")}
+            where
+                line_item_usage_type = '{meters[row["kind"]]}'
+                and line_item_usage_start_date::date between date '{row["first_date"]}'
+                and date '{row["last_date"]}'
+            """,
+        )
+        assert row["gross_usd"] == bill["usd"] > 0
+        assert 0 < row["avoidable_usd_month"] <= row["gross_usd_month"]
 
 
 def test_what_no_listing_shows_is_priced(night: World) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -97,6 +98,37 @@ def test_the_interrupted_save_has_the_highest_step_and_lacks_a_shard_and_its_sta
 def test_the_abandoned_save_never_got_its_final_name(company: Company) -> None:
     assert below(company, company.expectations.abandoned)
     assert not below(company, company.expectations.abandoned.partition(".orbax-checkpoint-tmp-")[0])
+
+
+def test_the_failed_run_never_finished_a_save(company: Company) -> None:
+    run = company.expectations.failed.rpartition("/")[0]
+    items = below(company, run)
+
+    assert items == below(company, company.expectations.failed)
+    assert not any(item.key.endswith("/trainer_state.json") for item in items)
+
+
+def test_orphans_lie_before_a_gap_that_no_save_fills(company: Company) -> None:
+    def step(uri: str) -> int:
+        return int(uri.rpartition("-step=")[2].partition("-")[0])
+
+    orphans = company.expectations.orphaned
+    folder = orphans[0].rpartition("/")[0]
+    steps = sorted(step(item.uri) for item in below(company, folder) if "-step=" in item.key)
+    gaps = {after: after - before for before, after in pairwise(steps)}
+
+    newest = max(step(uri) for uri in orphans)
+    assert any(step > newest and gap > 3 * min(gaps.values()) for step, gap in gaps.items())
+    assert not set(orphans) & {*company.expectations.best, *company.expectations.latest}
+    assert all(len(below(company, uri)) == 1 for uri in orphans)
+
+
+def test_the_duplicate_has_the_bytes_of_an_older_save(company: Company) -> None:
+    (copy,) = below(company, company.expectations.duplicate)
+    (original,) = (item for item in company.objects if item.etag == copy.etag and item is not copy)
+
+    assert original.size_bytes == copy.size_bytes
+    assert original.modified_at < copy.modified_at
 
 
 def test_the_active_run_saved_on_the_last_day(company: Company) -> None:

@@ -89,7 +89,7 @@ def test_a_cost_jump_is_visible_with_what_made_it(snapshot: duckdb.DuckDBPyConne
 
     assert "60 days " + "▁" * 57 + "███ $113.00 to $153.00 a day" in text
     assert "Thursday cost $153.00, +35% (+$40.00) against the Thursday before" in text
-    assert "+$40.00 +400% " + "▁" * 25 + "███ +400% used Amazon EC2 · Out-Bytes · vision" in text
+    assert "+$40.00 +400% " + "▁" * 25 + "███ +400% used Out-Bytes · vision · Amazon EC2" in text
     assert "of the whole change: length of the months +$0.50, first tiers of a month -$0.50" in text
     assert "Unusual for a Thursday: vision $50.00 instead of $10.00" in text
 
@@ -115,9 +115,9 @@ def test_why_a_day_cost_more_is_said_in_five_lines(writer: duckdb.DuckDBPyConnec
 
     assert lines[start : start + 5] == [
         "Thursday cost $54.25, -52% (-$58.75) against the Thursday before; most of it:",
-        "-$100.00 -100% " + "█" * 27 + "▁ gone Amazon EC2 · BoxUsage · nlp",
-        "+$40.00 +400% " + "▁" * 25 + "███ +400% used Amazon EC2 · Out-Bytes · vision",
-        "+$1.00 +50% " + "▁" * 27 + "█ price of a GB-Mo Amazon S3 · TimedStorage · nlp",
+        "-$100.00 -100% " + "█" * 27 + "▁ gone BoxUsage · nlp · Amazon EC2",
+        "+$40.00 +400% " + "▁" * 25 + "███ +400% used Out-Bytes · vision · Amazon EC2",
+        "+$1.00 +50% " + "▁" * 27 + "█ price of a GB-Mo TimedStorage · nlp · Amazon S3",
         "all else +$0.25; of the whole change: length of the months +$0.50, first tiers of a month -$0.50",
     ]
 
@@ -161,8 +161,8 @@ def test_prefixes_and_residual_add_up_to_the_bill_on_the_screen(snapshot: duckdb
     text = screen(snapshot)
 
     assert "s3://train/runs/nlp/ nlp 1,234 1.00 TiB $57.00" in text
-    assert "(residual) storage that no inventory explains $3.00" in text
-    assert "(residual) requests, transfer and other meters $30.00" in text
+    assert "(residual) storage in no inventory $3.00" in text
+    assert "(residual) requests, transfer and others $30.00" in text
     assert "Prefix costs $57.00 + residual $33.00 = bill $90.00 (30 days, exact)" in text
 
 
@@ -195,6 +195,21 @@ def test_checkpoints_are_shown_by_run_with_their_waste(snapshot: duckdb.DuckDBPy
 
     assert "Checkpoints: 3 in 1 run, 3.00 GiB; 1.00 GiB of it stale, $12.50 a month" in text
     assert "s3://train/runs/nlp/chat hf_trainer nlp 2/3 3.00 GiB 1.00 GiB $12.50" in text
+
+
+def test_a_run_with_several_reasons_is_one_line(writer: duckdb.DuckDBPyConnection) -> None:
+    writer.execute(
+        """
+        insert into marts.checkpoint_waste values
+        ('train', 'runs/nlp/chat', 'hf_trainer', 'nlp', 4, 4, 1073741824, 1073741824, 2.5, 'copies of others')
+        """
+    )
+
+    text = screen(writer)
+
+    assert "Checkpoints: 7 in 1 run, 4.00 GiB; 2.00 GiB of it stale, $15.00 a month" in text
+    assert "s3://train/runs/nlp/chat hf_trainer nlp 6/7 4.00 GiB 2.00 GiB $15.00" in text
+    assert "more run" not in text
 
 
 @pytest.mark.parametrize("width", [80, 110])
