@@ -27,15 +27,55 @@ summed as (
         tags,
         sum(usage_quantity) as usage_quantity,
         sum(billed_cost) as billed_cost,
-        sum(effective_cost) as effective_cost,
-        sum(list_cost) as list_cost,
-        sum(contracted_cost) as contracted_cost,
-        sum(unused_commitment_cost) as unused_commitment_cost,
+        -- Most lines cost what is billed: to sum up only what differs is much less work.
+        sum(effective_cost - billed_cost) filter (
+            where effective_cost <> billed_cost
+        ) as effective_difference,
+        sum(list_cost - billed_cost) filter (
+            where list_cost <> billed_cost
+        ) as list_difference,
+        sum(contracted_cost - billed_cost) filter (
+            where contracted_cost <> billed_cost
+        ) as contracted_difference,
+        sum(unused_commitment_cost) filter (
+            where unused_commitment_cost <> 0
+        ) as unused_commitment_cost,
         usage_date
 
     from charges
 
     group by all
+
+),
+
+-- Texts are filled after they were summed by: a null is shared by all lines, and cheap to group.
+filled as (
+
+    select
+        coalesce(billing_account_id, '') as billing_account_id,
+        coalesce(sub_account_id, '') as sub_account_id,
+        coalesce(resource_id, '') as resource_id,
+        coalesce(provider_name, '') as provider_name,
+        coalesce(service_code, '') as service_code,
+        coalesce(service_name, '') as service_name,
+        coalesce(service_category, '') as service_category,
+        coalesce(meter, '') as meter,
+        coalesce(operation, '') as operation, -- noqa: RF04
+        charge_category,
+        coalesce(charge_class, '') as charge_class,
+        coalesce(region_id, '') as region_id,
+        coalesce(usage_unit, '') as usage_unit,
+        coalesce(currency, '') as currency,
+        coalesce(tags, '') as tags,
+        usage_quantity,
+        billed_cost,
+        billed_cost + coalesce(effective_difference, 0) as effective_cost,
+        billed_cost + coalesce(list_difference, 0) as list_cost,
+        billed_cost + coalesce(contracted_difference, 0) as contracted_cost,
+        coalesce(unused_commitment_cost, 0) as unused_commitment_cost,
+        usage_date
+
+    from summed
 
 ),
 
@@ -77,7 +117,7 @@ identified as (
         unused_commitment_cost,
         usage_date
 
-    from summed
+    from filled
 
 )
 

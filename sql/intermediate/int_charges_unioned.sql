@@ -19,6 +19,18 @@ google_costs as (
 
 ),
 
+line_items_paid as (
+
+    select
+        *,
+        -- Most lines are plain usage, and are asked first: a bill has millions of them.
+        line_item_type = 'Usage' as is_usage,
+        coalesce(net_unblended_cost, unblended_cost) as paid_cost
+
+    from line_items
+
+),
+
 line_items_in_focus as (
 
     select
@@ -35,6 +47,8 @@ line_items_in_focus as (
         usage_type as meter,
         operation,
         case
+            when is_usage
+                then 'Usage'
             when line_item_type in ('Tax', 'Credit')
                 then line_item_type
             when
@@ -61,8 +75,10 @@ line_items_in_focus as (
                 then 0
             else usage_amount
         end as usage_quantity,
-        coalesce(net_unblended_cost, unblended_cost) as billed_cost,
+        paid_cost as billed_cost,
         case
+            when is_usage
+                then paid_cost
             when line_item_type = 'SavingsPlanCoveredUsage'
                 then coalesce(savings_plan_net_effective_cost, savings_plan_effective_cost)
             when line_item_type = 'SavingsPlanRecurringFee'
@@ -81,13 +97,13 @@ line_items_in_focus as (
                 then 0
             when line_item_type = 'Refund' and savings_plan_arn is not null
                 then 0
-            else coalesce(net_unblended_cost, unblended_cost)
+            else paid_cost
         end as effective_cost,
         case
             -- The free tier costs nothing, but its public price is not nothing.
-            when line_item_type = 'Usage' and unblended_cost = 0
+            when is_usage and unblended_cost = 0
                 then 0
-            when line_item_type in ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')
+            when is_usage or line_item_type in ('DiscountedUsage', 'SavingsPlanCoveredUsage')
                 then coalesce(public_on_demand_cost, unblended_cost)
             when
                 line_item_type in (
@@ -98,17 +114,21 @@ line_items_in_focus as (
                     'PrivateRateDiscount'
                 )
                 then 0
-            else coalesce(net_unblended_cost, unblended_cost)
+            else paid_cost
         end as list_cost,
         -- What the account's own prices come to before commitments; a report shows no other.
         case
+            when is_usage
+                then paid_cost
             when line_item_type = 'SavingsPlanNegation'
                 then 0
             when line_item_type = 'DiscountedUsage'
                 then coalesce(public_on_demand_cost, unblended_cost)
-            else coalesce(net_unblended_cost, unblended_cost)
+            else paid_cost
         end as contracted_cost,
         case
+            when is_usage
+                then 0
             when line_item_type = 'SavingsPlanRecurringFee'
                 then savings_plan_commitment_to_date - savings_plan_used_commitment
             when line_item_type = 'RIFee'
@@ -123,7 +143,7 @@ line_items_in_focus as (
         1 as line_count,
         coalesce(usage_start_at, billing_period_start_at)::date as usage_date
 
-    from line_items
+    from line_items_paid
 
 ),
 
@@ -141,7 +161,7 @@ charges_named as (
         service_category,
         coalesce(usage_type, sku_meter, sku_id) as meter,
         operation,
-        charge_category,
+        coalesce(charge_category, 'Usage') as charge_category,
         charge_class,
         region_id,
         case when consumed_quantity is null then pricing_unit else consumed_unit end as usage_unit,
@@ -318,21 +338,21 @@ filled as (
     select
         landed_file,
         landed_row,
-        coalesce(billing_account_id, '') as billing_account_id,
-        coalesce(sub_account_id, '') as sub_account_id,
-        coalesce(resource_id, '') as resource_id,
-        coalesce(provider_name, '') as provider_name,
-        coalesce(service_code, '') as service_code,
-        coalesce(service_name, '') as service_name,
-        coalesce(service_category, '') as service_category,
-        coalesce(meter, '') as meter,
-        coalesce(operation, '') as operation, -- noqa: RF04
-        coalesce(charge_category, 'Usage') as charge_category,
-        coalesce(charge_class, '') as charge_class,
-        coalesce(region_id, '') as region_id,
-        coalesce(usage_unit, '') as usage_unit,
-        coalesce(currency, '') as currency,
-        coalesce(tags, '') as tags,
+        billing_account_id,
+        sub_account_id,
+        resource_id,
+        provider_name,
+        service_code,
+        service_name,
+        service_category,
+        meter,
+        operation,
+        charge_category,
+        charge_class,
+        region_id,
+        usage_unit,
+        currency,
+        tags,
         coalesce(usage_quantity, 0)::decimal(38, 12) as usage_quantity,
         coalesce(billed_cost, 0)::decimal(38, 12) as billed_cost,
         coalesce(effective_cost, 0)::decimal(38, 12) as effective_cost,
