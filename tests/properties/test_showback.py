@@ -32,6 +32,24 @@ MODELS: Mapping[str, Model] = {model.table: model for model in shipped_models()}
 TEAMS = ("nlp", "ops", "vision")
 BUCKETS = ("", "b", "c")
 
+DIVIDED = """
+with pots as (
+    select usage_month, currency, shared_rule, sum(effective_cost)::decimal(38, 12) as pot
+    from intermediate.int_costs_divided_by_prefix group by all
+),
+parts as (
+    select usage_month, currency, shared_rule, sum(effective_cost)::decimal(38, 12) as shared,
+        list(effective_cost) as parts, min(effective_cost) as least, max(effective_cost) as most
+    from intermediate.int_shared_costs_divided group by all
+),
+rules as (select distinct position as shared_rule, split from reference.shared_costs)
+select pots.pot, parts.shared, parts.parts, parts.least, parts.most, rules.split
+from parts
+inner join pots using (usage_month, currency, shared_rule)
+inner join rules using (shared_rule)
+"""
+"""Each pot of shared costs, and the parts that it was cut into."""
+
 money = st.one_of(
     st.sampled_from(
         [Decimal(0), Decimal("0.000000000001"), Decimal("-0.01"), Decimal("99999999.999999999999")]
@@ -127,7 +145,14 @@ def test_what_teams_are_shown_adds_up_to_the_bill(
             "direct_billed_cost + shared_billed_cost + unallocated_billed_cost <> billed_cost or "
             "tag_effective_cost + prefix_effective_cost + account_effective_cost <> direct_effective_cost"
         ).fetchall()
+        divided = connection.execute(DIVIDED).fetchall()
     assert shown == bill
+    for pot, shared, parts_of_it, least, most, split in divided:
+        assert shared == pot
+        if split == "even":
+            assert most - least <= abs(pot) * Decimal("1e-12") + Decimal("1e-9")
+        if pot > 0:
+            assert least >= 0, parts_of_it
     assert nobody == len(bill)
     assert parts == [(0,)]
 
