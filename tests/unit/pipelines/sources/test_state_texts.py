@@ -145,4 +145,4 @@ def test_no_content_does_more_than_say_a_text_or_be_refused(data: bytes) -> None
             continue
         for value in (told.latest, told.best):
             assert value is None or (0 < len(value) <= LONGEST_VALUE and value.encode().decode() == value)
-        assert all(math.isfinite(value) and name.encode() for name, value in told.metrics)
+        assert all(math.isfinite(value) and name.encode().decode() == name for name, value in told.metrics)
