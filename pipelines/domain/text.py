@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from datetime import date, datetime
+from decimal import Decimal
 
 import simplejson
 
@@ -20,7 +21,14 @@ def visible(value: object) -> str:
     >>> visible("a\x1b[31mb")
     'a\\x1b[31mb'
     """
-    text = "" if value is None else str(value)
+    match value:
+        case None:
+            text = ""
+        case Decimal():
+            # Zero of twelve digits would be written 0E-12.
+            text = f"{value:f}"
+        case _:
+            text = str(value)
     return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
 
 
