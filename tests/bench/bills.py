@@ -4,6 +4,7 @@ Two shapes. `hourly`: every resource has a row for each hour, as in most of a re
 become one. `random`: hardly any two rows have a day and a resource in common, the worst that a bill can be.
 """
 
+import sys
 from pathlib import Path
 
 import duckdb
@@ -104,3 +105,7 @@ def write_bill(path: Path, rows: int, shape: str) -> None:
             f"copy (select {columns} from ({query})) to {quote(str(path))} (format parquet, "
             "parquet_version v2, compression zstd, compression_level 1, row_group_size 122880)"
         )
+
+
+if __name__ == "__main__":
+    write_bill(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

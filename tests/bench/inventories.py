@@ -5,6 +5,7 @@ compress, and columns that are nearly always empty.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import duckdb
@@ -12,7 +13,6 @@ import duckdb
 from pipelines.sources.bucket_root import md5_of
 
 BUCKET = "bench"
-MOST_PART_ROWS = 2_500_000
 
 # Eleven objects to a checkpoint, fifty checkpoints to a run; every fourth object is a dataset shard, of which
 # some are old versions or delete markers. `j` counts the objects that are no shards. A few keys need
@@ -92,7 +92,7 @@ _COLUMNS = (
 )
 
 
-def write_inventory(directory: Path, rows: int, file_format: str, *, part_rows: int = MOST_PART_ROWS) -> Path:
+def write_inventory(directory: Path, rows: int, file_format: str, *, part_rows: int) -> Path:
     """Write one delivery of `rows` objects (`Parquet` or `CSV`); return the folder a source would name."""
     home = directory / "inv" / BUCKET / "daily"
     (home / "data").mkdir(parents=True)
@@ -137,3 +137,7 @@ def _write_manifest(folder: Path, files: list[Path], root: Path, file_format: st
 def _entry(path: Path, root: Path) -> dict[str, object]:
     key = path.relative_to(root).as_posix()
     return {"key": key, "size": path.stat().st_size, "MD5checksum": md5_of(path)}
+
+
+if __name__ == "__main__":
+    write_inventory(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], part_rows=int(sys.argv[4]))
