@@ -214,7 +214,7 @@ _PREFIXES = {
         "and is_residual and meter_group = 'storage' and usage_date > '2026-11-12';"
         "update marts.prefix_costs set effective_cost = effective_cost - 1 where rowid in ("
         "select min(rowid) from marts.prefix_costs where bucket = 'acme-training' and not is_residual "
-        "and usage_date > '2026-11-12' group by usage_date)",
+        "and meter_group = 'storage' and usage_date > '2026-11-12' group by usage_date)",
         scope="acme-training",
         says="($7.53 of $109.63 in 7 days)",
     ),
