@@ -17,7 +17,7 @@ from threading import Event
 from lifecycle.errors import ActionRefused, ConditionFailed, Gone
 from lifecycle.journal import Journal, is_over
 from lifecycle.model import Action, Receipt, Result
-from lifecycle.providers import ClassChange, ObjectState, Provider
+from lifecycle.providers import ClassChange, Clouds, ObjectState
 
 WORKERS = 8
 """Checkpoints worked on at the same time; each of them strictly in order."""
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 class Hand:
     """What acting needs from outside: the cloud, the clock, a word to stop, and somebody to tell."""
 
-    provider: Provider
+    clouds: Clouds
     clock: Callable[[], datetime]
     is_stopped: Callable[[], bool] = lambda: False
     on_progress: Callable[[], None] = lambda: None
@@ -129,7 +129,7 @@ class _Worker:
     def _act(self, action: Action, left_out: str, *, is_begun: bool) -> Result:
         """Look, then change; what an interrupted attempt may have done already is looked for first."""
         try:
-            state = self.hand.provider.head(action.bucket, action.object_key)
+            state = self.hand.clouds[action.scheme].head(action.bucket, action.object_key)
         except Gone:
             return self._conclude(action, *(_gone(action) if is_begun else ("changed", "it is gone")))
         except ActionRefused as error:
@@ -145,16 +145,16 @@ class _Worker:
 
     def _change(self, action: Action, state: ObjectState) -> Result:
         """Change the object under its conditions; what counts is how it looks afterwards."""
-        provider = self.hand.provider
+        provider = self.hand.clouds[action.scheme]
         in_parts = action.path == "copy-in-parts"
-        change = ClassChange(action.target_class, action.etag, action.etag, in_parts)
+        change = ClassChange(action.target_class, action.token, action.token, in_parts)
         try:
             if action.action == "archive":
                 return self._conclude(
                     action, "done", etag=provider.change_class(action.bucket, state, change)
                 )
-            provider.delete(action.bucket, action.object_key, action.etag)
-            return self._conclude(action, "done")
+            left = provider.delete(action.bucket, action.object_key, action.token)
+            return self._conclude(action, "done", version_id=left)
         except (ConditionFailed, Gone):
             # The client library repeats a request whose answer was lost: the first one may have worked.
             return self._look(action, otherwise=("changed", "it changed at this very moment"))
@@ -163,7 +163,7 @@ class _Worker:
 
     def _look(self, action: Action, otherwise: tuple[Result, str]) -> Result:
         try:
-            state = self.hand.provider.head(action.bucket, action.object_key)
+            state = self.hand.clouds[action.scheme].head(action.bucket, action.object_key)
         except Gone:
             return self._conclude(action, *_gone(action))
         except ActionRefused:
@@ -172,8 +172,11 @@ class _Worker:
             return self._conclude(action, "done", _FOUND_DONE, etag=state.etag)
         return self._conclude(action, *otherwise)
 
-    def _conclude(self, action: Action, result: Result, detail: str = "", *, etag: str = "") -> Result:
-        self.journal.conclude(action, result, self.hand.clock(), detail=detail, etag=etag)
+    def _conclude(
+        self, action: Action, result: Result, detail: str = "", *, etag: str = "", version_id: str = ""
+    ) -> Result:
+        at = self.hand.clock()
+        self.journal.conclude(action, result, at, detail=detail, etag=etag, version_id=version_id)
         return result
 
 

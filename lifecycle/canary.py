@@ -26,7 +26,8 @@ def measure(provider: Provider, bucket: str, token: str) -> BucketCapability:
     try:
         return BucketCapability(
             bucket=bucket,
-            versioning=provider.versioning(bucket),
+            scheme=provider.scheme,
+            versioning=provider.settings(bucket).versioning,
             copy_source=_enforces(provider, bucket, key, lambda state: _copies(state, source=_WRONG)),
             copy_destination=_enforces(
                 provider, bucket, key, lambda state: _copies(state, destination=_WRONG)
@@ -56,13 +57,13 @@ def _enforces_delete(provider: Provider, bucket: str, key: str) -> bool:
     if not _is_refused(lambda: provider.delete(bucket, key, _WRONG)):
         return False
     provider.head(bucket, key)
-    return not _is_refused(lambda: provider.delete(bucket, key, before.etag))
+    return not _is_refused(lambda: provider.delete(bucket, key, before.token))
 
 
 def _copies(
     state: ObjectState, *, source: str = "", destination: str = "", in_parts: bool = False
 ) -> ClassChange:
-    return ClassChange(_COLDER, source or state.etag, destination or state.etag, in_parts)
+    return ClassChange(_COLDER, source or state.token, destination or state.token, in_parts)
 
 
 def _is_refused(change: Callable[[], object]) -> bool:

@@ -103,7 +103,7 @@ def _situation(run: Sequence[Artifact], facts: Facts, policy: Policy, day: date)
         order_is_known=ordered is not None,
         best_is_known=any(artifact.is_best for artifact in run),
         gate=next((gate for gate in facts.failed_gates if gate.bucket in ("", bucket)), None),
-        capability=facts.capabilities.get(bucket),
+        capability=facts.capabilities.get(run[0].place),
         prices=facts.prices,
     )
 

@@ -36,6 +36,7 @@ _DECIDED = pa.schema(
 _ACTIONS = """
     create or replace temp table planned_actions as
     select
+        's3' as scheme,
         objects.bucket,
         objects.object_key,
         objects.version_id,
@@ -90,7 +91,7 @@ _DISAGREEING = """
 _CHUNK = """
     select
         format('{:05d}-{:06d}', chunk, number) as action_id,
-        action, bucket, object_key, version_id, null::bigint as generation, etag, size_bytes,
+        action, scheme, bucket, object_key, version_id, null::bigint as generation, etag, size_bytes,
         last_modified_at, storage_class, target_class, checkpoint_id, rule, reason, saving_usd_month, path
     from planned_actions
     where chunk = {chunk}

@@ -48,10 +48,17 @@ class Journal:
         )
 
     def conclude(
-        self, action: Action, result: Result, at: datetime, *, detail: str = "", etag: str = ""
+        self,
+        action: Action,
+        result: Result,
+        at: datetime,
+        *,
+        detail: str = "",
+        etag: str = "",
+        version_id: str = "",
     ) -> None:
         """Say what came of it."""
-        self._add(Receipt(action.action_id, "outcome", at, result, detail, action.uri, etag))
+        self._add(Receipt(action.action_id, "outcome", at, result, detail, action.uri, etag, version_id))
 
     def _add(self, receipt: Receipt) -> None:
         line = " ".join(to_json(_spoken(receipt)).split("\n")).encode() + b"\n"

@@ -24,11 +24,37 @@ HOTNESS: Mapping[str, int] = {
     "GLACIER_IR": 3,
     "GLACIER": 4,
     "DEEP_ARCHIVE": 5,
+    "MULTI_REGIONAL": 0,
+    "REGIONAL": 0,
+    "DURABLE_REDUCED_AVAILABILITY": 0,
+    "NEARLINE": 1,
+    "COLDLINE": 2,
+    "ARCHIVE": 3,
 }
 """Larger is colder. INTELLIGENT_TIERING moves objects by itself and has no place here: it is left alone."""
 
-Path = Literal["copy-in-place", "copy-in-parts", "delete-if-match", "delete-marker"]
-"""How an action is done: the last one leaves the version in place, the one before it does not."""
+Scheme = Literal["s3", "gs"]
+"""Which cloud a bucket is in, as its URI says it; the same name may exist in both."""
+Path = Literal[
+    "copy-in-place",
+    "copy-in-parts",
+    "tag-and-rule",
+    "delete-if-match",
+    "delete-batch-if-match",
+    "delete-marker",
+    "soft-delete",
+    "delete-version",
+    "abort-upload",
+]
+"""How an action is done on its bucket.
+
+`delete-marker` (S3 with versions) and `soft-delete` (Cloud Storage with soft delete or versions) leave the
+bytes behind and can be undone; `delete-if-match`, its batched form, `delete-version` and `abort-upload`
+cannot. `tag-and-rule` marks an object that a rule of the bucket then moves, within days.
+"""
+REVERSIBLE_PATHS: frozenset[str] = frozenset(
+    {"copy-in-place", "copy-in-parts", "tag-and-rule", "delete-marker", "soft-delete"}
+)
 Versioning = Literal["off", "on", "suspended"]
 Result = Literal["done", "changed", "protected", "skipped", "failed"]
 """`failed` may be tried again; the others are final."""
@@ -88,6 +114,16 @@ class Artifact:
         """A trainer could start from it."""
         return self.state == "complete"
 
+    @property
+    def place(self) -> str:
+        """Its bucket's URI: `s3://train`."""
+        return place_of(self.uri)
+
+    @property
+    def scheme(self) -> Scheme:
+        """Its cloud."""
+        return "gs" if self.uri.startswith("gs:") else "s3"
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -115,20 +151,43 @@ class PriceList:
     prices: Mapping[str, Price]
 
 
+def place_of(uri: str) -> str:
+    """Return the bucket's URI of an object's or a folder's: `s3://train`."""
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
 @dataclass(frozen=True, slots=True)
 class BucketCapability:
-    """What a bucket and its endpoint really enforce: measured by the canary, never assumed."""
+    """What a bucket and its endpoint really enforce: measured by the canary, never assumed.
+
+    Conditions name an ETag on S3 and a generation on Cloud Storage.
+    """
 
     bucket: str
     versioning: Versioning
     copy_source: bool
-    """A copy with a wrong source ETag is refused."""
+    """A copy with a wrong source condition is refused."""
     copy_destination: bool
-    """A copy over an object with a wrong ETag is refused."""
+    """A copy over an object under a wrong condition is refused."""
     copy_in_parts: bool
     """Both hold for a copy in parts, the only way for objects above 5 GiB."""
     delete: bool
-    """A delete with a wrong ETag is refused."""
+    """A delete under a wrong condition is refused."""
+    delete_batch: bool = False
+    """Many deletes in one request refuse each one whose condition is wrong."""
+    scheme: Scheme = "s3"
+    object_lock: bool = False
+    """Objects there may be locked, so each is looked at before it is changed."""
+    soft_delete_days: int = 0
+    """How long the store keeps what is deleted or overwritten, and bills it."""
+    autoclass: bool = False
+    """The bucket moves objects between classes by itself: nothing is archived there."""
+
+    @property
+    def place(self) -> str:
+        """The bucket's URI."""
+        return f"{self.scheme}://{self.bucket}"
 
     @property
     def can_copy(self) -> bool:
@@ -227,6 +286,16 @@ class Line:
         """Something happens to it."""
         return self.decision != "keep"
 
+    @property
+    def place(self) -> str:
+        """Its bucket's URI: `s3://train`."""
+        return place_of(self.uri)
+
+    @property
+    def scheme(self) -> Scheme:
+        """Its cloud."""
+        return "gs" if self.uri.startswith("gs:") else "s3"
+
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -311,10 +380,12 @@ class Action:
     """One change of one object."""
 
     action_id: str
-    action: Literal["archive", "delete"]
+    action: Literal["archive", "delete", "delete_version", "abort_upload"]
+    scheme: Scheme
     bucket: str
     object_key: str
     version_id: str | None
+    """The version; of an upload, its id. On Cloud Storage the generation, as text."""
     etag: str
     size_bytes: int
     last_modified_at: datetime
@@ -326,7 +397,17 @@ class Action:
     @property
     def uri(self) -> str:
         """`s3://bucket/key`."""
-        return f"s3://{self.bucket}/{self.object_key}"
+        return f"{self.scheme}://{self.bucket}/{self.object_key}"
+
+    @property
+    def place(self) -> str:
+        """Its bucket's URI."""
+        return f"{self.scheme}://{self.bucket}"
+
+    @property
+    def token(self) -> str:
+        """What a condition on it names: the ETag on S3, the generation on Cloud Storage."""
+        return self.etag if self.scheme == "s3" else self.version_id or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +421,8 @@ class Receipt:
     detail: str = ""
     uri: str = ""
     etag: str = ""
-    """ETag after our own copy; a copy in parts gives a new one."""
+    """ETag after our own copy; a copy in parts gives a new one. On Cloud Storage the new generation."""
+    version_id: str = ""
+    """Where the way back begins: the delete marker's version, or the generation that was left behind."""
     original_last_modified_at: Moment | None = None
     """A copy in place restarts the object's age: this is the one it had."""

@@ -184,11 +184,11 @@ def _warnings(lines: Sequence[Line], facts: Facts) -> Iterator[str]:
     for gate in facts.failed_gates:
         where = f"s3://{gate.bucket}" if gate.bucket else "every bucket"
         yield f"nothing is planned in {where}: the check {gate.check_id} failed"
-    for bucket, capability in sorted(facts.capabilities.items()):
+    for place, capability in sorted(facts.capabilities.items()):
         if not capability.can_copy and capability.versioning == "off":
-            yield f"s3://{bucket} does not enforce conditions on copies: nothing is archived there"
+            yield f"{place} does not enforce conditions on copies: nothing is archived there"
         if not capability.delete and capability.versioning == "off":
-            yield f"s3://{bucket} does not enforce conditions on deletes: nothing is deleted there for good"
+            yield f"{place} does not enforce conditions on deletes: nothing is deleted there for good"
     tail = sum((line.tail_usd_month for line in lines), Decimal(0))
     if tail:
         yield (

@@ -24,6 +24,7 @@ from pipelines.errors import NotFound
 _ACTION_COLUMNS = [
     "action_id",
     "action",
+    "scheme",
     "bucket",
     "object_key",
     "version_id",

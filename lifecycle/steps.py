@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
+from typing import cast
 
 import duckdb
 
@@ -29,12 +30,12 @@ from lifecycle.decide import decide
 from lifecycle.expand import SURVIVORS, write_actions
 from lifecycle.facts import read_facts, read_failed_gates
 from lifecycle.journal import is_over, newest_receipts, open_journal
-from lifecycle.model import Action, Approval, BucketCapability, Facts, Line, Plan, Totals
+from lifecycle.model import Action, Approval, BucketCapability, Facts, Line, Plan, Scheme, Totals
 from lifecycle.pins import refuse_listed
 from lifecycle.plan import Terms, make_plan, seal
 from lifecycle.plan_directory import PlanDirectory
 from lifecycle.policy import Policy, parse_policy
-from lifecycle.providers import Provider, S3Provider
+from lifecycle.providers import Clouds, S3Provider
 from lifecycle.registry import claims_now, refuse_claimed
 from lifecycle.settings import Settings
 from lifecycle.survey import survey
@@ -63,7 +64,7 @@ class Run:
 
     settings: Settings
     now: datetime
-    provider: Provider
+    clouds: Clouds
     clock: Callable[[], datetime] = utc_now
     is_stopped: Callable[[], bool] = lambda: False
     on_progress: Tell = lambda _done, _of: None
@@ -113,8 +114,8 @@ def open_run(
 ) -> Run:
     """Return a run with the settings in `config`."""
     settings = settings_.load(config)
-    provider = S3Provider(settings.configuration.endpoints)
-    return Run(settings, now or utc_now(), provider, utc_now, is_stopped, on_progress)
+    clouds: Clouds = {"s3": S3Provider(settings.configuration.endpoints)}
+    return Run(settings, now or utc_now(), clouds, utc_now, is_stopped, on_progress)
 
 
 def policies(run: Run) -> list[str]:
@@ -252,7 +253,7 @@ def verify(run: Run, plan: str) -> Verification:
     directory = _directory(run, plan)
     whole = directory.read_plan()
     with _scratch(run) as scratch:
-        found = verifying.verify(run.provider, directory, whole, run.now, scratch)
+        found = verifying.verify(run.clouds, directory, whole, run.now, scratch)
     directory.write("verification.json", to_json(found))
     return found
 
@@ -264,22 +265,27 @@ def canary(run: Run, uri: str) -> BucketCapability:
         Terminal: this is no bucket, or it may not be written to.
     """
     match parse_uri(uri):
-        case BucketUri(scheme="s3", bucket=bucket):
-            return measure(run.provider, bucket, secrets.token_hex(8))
+        case BucketUri() as found if found.scheme in run.clouds:
+            return _measured(run, str(found.root).rstrip("/"))
         case _:
             raise Terminal("a canary needs a bucket", where=uri, fix="Write s3://bucket.")
 
 
 def _with_surroundings(run: Run, facts: Facts, policy: Policy) -> Facts:
     """Add what no snapshot knows: what the policy's buckets enforce, and whether a registry is read."""
-    buckets = sorted({a.bucket for a in facts.artifacts if _is_matched(a.bucket, a.uri, policy)})
-    measured = {bucket: measure(run.provider, bucket, secrets.token_hex(8)) for bucket in buckets}
+    places = sorted({a.place for a in facts.artifacts if _is_matched(a.place, a.uri, policy)})
+    measured = {place: _measured(run, place) for place in places}
     has_registry = any(source.kind == "mlflow" for source in run.settings.configuration.sources)
     return replace(facts, capabilities=measured, has_registry=has_registry)
 
 
-def _is_matched(bucket: str, uri: str, policy: Policy) -> bool:
-    key = uri.removeprefix(f"s3://{bucket}/")
+def _measured(run: Run, place: str) -> BucketCapability:
+    scheme, _, bucket = place.partition("://")
+    return measure(run.clouds[cast("Scheme", scheme)], bucket, secrets.token_hex(8))
+
+
+def _is_matched(place: str, uri: str, policy: Policy) -> bool:
+    key = uri.removeprefix(f"{place}/")
     return not policy.match.prefixes or key.startswith(policy.match.prefixes)
 
 
@@ -293,7 +299,7 @@ def _apply(run: Run, directory: PlanDirectory, names: Sequence[str], chunk: str 
         left_out = {name: _survey(run, directory, plan, name, actions) for name, actions in work.items()}
         counter = _Counter(sum(map(len, work.values())), run.on_progress)
         hand = Hand(
-            provider=run.provider,
+            clouds=run.clouds,
             clock=run.clock,
             is_stopped=lambda: run.is_stopped() or directory.is_stopped,
             on_progress=counter.add,
@@ -332,10 +338,10 @@ def _refuse_claimed(run: Run, plan: Plan, work: Work) -> None:
 def _refuse_unenforced(run: Run, plan: Plan, work: Work) -> None:
     paths: dict[str, set[str]] = {}
     for action in (action for actions in work.values() for action in actions):
-        paths.setdefault(action.bucket, set()).add(action.path)
-    planned = {capability.bucket: capability for capability in plan.capabilities}
-    for bucket, relied_on in sorted(paths.items()):
-        refuse_unenforced(relied_on, planned[bucket], measure(run.provider, bucket, secrets.token_hex(8)))
+        paths.setdefault(action.place, set()).add(action.path)
+    planned = {capability.place: capability for capability in plan.capabilities}
+    for place, relied_on in sorted(paths.items()):
+        refuse_unenforced(relied_on, planned[place], _measured(run, place))
 
 
 def _survey(
@@ -343,7 +349,7 @@ def _survey(
 ) -> Mapping[str, str]:
     begun = newest_receipts(directory.receipts(chunk))
     return survey(
-        run.provider,
+        run.clouds,
         plan,
         directory.survivors,
         [action for action in actions if not is_over(begun.get(action.action_id))],

@@ -16,7 +16,7 @@ import duckdb
 from lifecycle.errors import Protected
 from lifecycle.model import Action, Line, Plan
 from lifecycle.pins import pin_in_force, pins_above
-from lifecycle.providers import ObjectState, Provider
+from lifecycle.providers import Clouds, ObjectState
 from pipelines import published
 
 _KEYS = """
@@ -33,7 +33,7 @@ class Survey:
 
 
 def survey(
-    provider: Provider,
+    clouds: Clouds,
     plan: Plan,
     survivors: Path,
     actions: Iterable[Action],
@@ -54,13 +54,13 @@ def survey(
     lines = {line.checkpoint_id: line for line in plan.lines}
     left_out = {}
     with duckdb.connect() as connection:
-        remaining = _Remaining(provider, connection, survivors)
-        above = _PinsAbove(provider)
+        remaining = _Remaining(clouds, connection, survivors)
+        above = _PinsAbove(clouds)
         for checkpoint_id, planned in by_checkpoint.items():
             line = lines[checkpoint_id]
             known = {*remaining.keys(checkpoint_id), *(action.object_key for action in planned)}
             prefix = listing_prefix(line.uri, known)
-            found = {state.key: state for state in provider.list(line.bucket, prefix)}
+            found = {state.key: state for state in clouds[line.scheme].list(line.bucket, prefix)}
             _refuse_pinned(line, found, today)
             _refuse_pinned(line, above.at(line), today)
             surprise = _growth(prefix, found, known, planned) or _surprise(
@@ -93,7 +93,7 @@ def _shared_start(keys: Sequence[str]) -> str:
 class _Remaining:
     """The objects that must still be there afterwards, as planned and as listed."""
 
-    provider: Provider
+    clouds: Clouds
     connection: duckdb.DuckDBPyConnection
     survivors: Path
 
@@ -108,7 +108,7 @@ class _Remaining:
             row["object_key"]: row["size_bytes"]
             for row in published.rows(self.connection, _KEYS, [str(self.survivors), line.checkpoint_id])
         }
-        listed = self.provider.list(line.bucket, listing_prefix(line.uri, planned))
+        listed = self.clouds[line.scheme].list(line.bucket, listing_prefix(line.uri, planned))
         found = {state.key: state.size_bytes for state in listed}
         return bool(planned) and planned.items() <= found.items()
 
@@ -117,15 +117,15 @@ class _Remaining:
 class _PinsAbove:
     """Pins in the folders above checkpoints: each folder is looked at once."""
 
-    provider: Provider
+    clouds: Clouds
     known: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def at(self, line: Line) -> Iterator[str]:
         """Yield the keys of pins that lie above a checkpoint."""
         for start in pins_above(line.uri.partition("://")[2].partition("/")[2]):
-            place = (line.bucket, start)
+            place = (line.place, start)
             if place not in self.known:
-                keys = (state.key for state in self.provider.list(*place))
+                keys = (state.key for state in self.clouds[line.scheme].list(line.bucket, start))
                 self.known[place] = tuple(key for key in keys if "/" not in key[len(start) :])
             yield from self.known[place]
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from lifecycle.model import Plan
 from lifecycle.plan_directory import PlanDirectory
-from lifecycle.providers import ObjectState, Provider
+from lifecycle.providers import Clouds, ObjectState, Provider
 from lifecycle.survey import listing_prefix
 from pipelines import published
 
@@ -133,7 +133,7 @@ class Verification:
 
 
 def verify(
-    provider: Provider, directory: PlanDirectory, plan: Plan, now: datetime, scratch: Path
+    clouds: Clouds, directory: PlanDirectory, plan: Plan, now: datetime, scratch: Path
 ) -> Verification:
     """List what the plan is about and compare.
 
@@ -145,7 +145,7 @@ def verify(
         files = [str(directory.path / file.name) for file in plan.actions]
         if files:
             connection.execute(_EXPECTED, {"actions": files, "survivors": str(directory.survivors)})
-            _list(connection, provider, plan, scratch)
+            _list(connection, clouds["s3"], plan, scratch)
             where = {"listed": str(scratch / "listed.parquet"), "versions": str(scratch / "versions.parquet")}
             connection.execute(_COMPARED, where)
         else:

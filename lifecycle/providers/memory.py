@@ -1,34 +1,51 @@
-"""A cloud in memory: buckets with versions, holds, and conditions that can be switched off.
+"""A cloud in memory: buckets with versions, soft delete, holds, and conditions that can be switched off.
 
-It behaves like S3 where the lifecycle depends on it, and like stores that ignore conditions where asked to.
+It behaves like S3, or like Cloud Storage, where the lifecycle depends on it, and like stores that ignore
+conditions where asked to.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from lifecycle.errors import ActionRefused, ConditionFailed, Gone
-from lifecycle.model import Versioning
-from lifecycle.providers.protocol import CANARY_PREFIX, ClassChange, ObjectState
+from lifecycle.model import Scheme, Versioning
+from lifecycle.providers.protocol import (
+    CANARY_PREFIX,
+    BucketSettings,
+    ClassChange,
+    ObjectState,
+    Removal,
+    Target,
+    UploadState,
+)
 
-CONDITIONS = frozenset({"copy-source", "copy-destination", "copy-in-parts", "delete"})
+CONDITIONS = frozenset({"copy-source", "copy-destination", "copy-in-parts", "delete", "delete-batch"})
+_States = list[ObjectState]
+COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _EPOCH = datetime(2026, 1, 1)  # noqa: DTZ001  (UTC without a zone, like every time here)
 
 
 @dataclass
 class MemoryBucket:
-    """One bucket: the versions of each key, oldest first; None is a delete marker."""
+    """One bucket: what is kept of each key, oldest first; the last one counts."""
 
     versioning: Versioning = "off"
-    keys: dict[str, list[ObjectState | None]] = field(default_factory=dict)
+    keys: dict[str, list[ObjectState]] = field(default_factory=dict)
+    uploads: list[UploadState] = field(default_factory=list)
+    tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    object_lock: bool = False
+    soft_delete_days: int = 0
+    """Cloud Storage only: what is deleted or overwritten stays so long."""
+    autoclass: bool = False
 
 
 class MemoryProvider:
     """Buckets in memory. `changes` tells every change that had an effect, for tests to count."""
 
-    def __init__(self, enforced: Iterable[str] = CONDITIONS) -> None:
-        self.enforced = frozenset(enforced)
+    def __init__(self, enforced: Iterable[str] = CONDITIONS, scheme: Scheme = "s3") -> None:
+        self.enforced, self.scheme = frozenset(enforced), scheme
         self.buckets: dict[str, MemoryBucket] = {}
         self.changes: list[tuple[str, str]] = []
         self.before_change: Callable[[str, str], None] = lambda _name, _key: None
@@ -37,62 +54,138 @@ class MemoryProvider:
     def put(self, bucket: str, state: ObjectState) -> ObjectState:
         """Store an object as somebody else would."""
         place = self.buckets.setdefault(bucket, MemoryBucket())
-        versions = place.keys.setdefault(state.key, [])
-        kept = place.versioning == "on"
-        stored = replace(state, version_id=f"v{self._tick()}") if kept else state
-        place.keys[state.key] = [*versions, stored] if kept else [stored]
+        is_known = place.versioning == "on" or self.scheme == "gs"
+        version = (str(self._tick()) if self.scheme == "gs" else f"v{self._tick()}") if is_known else None
+        stored = replace(state, version_id=version, scheme=self.scheme)
+        place.keys[state.key] = [*self._left_behind(place, state.key), stored]
         return stored
 
-    def versioning(self, bucket: str) -> Versioning:
-        """Tell whether the bucket keeps old versions."""
-        return self._bucket(bucket).versioning
+    def settings(self, bucket: str) -> BucketSettings:
+        """Return what the bucket is set to."""
+        place = self._bucket(bucket)
+        return BucketSettings(place.versioning, place.object_lock, place.soft_delete_days, place.autoclass)
 
     def head(self, bucket: str, key: str) -> ObjectState:
         """Return the current version."""
         versions = self._bucket(bucket).keys.get(key)
-        if not versions or versions[-1] is None:
+        if not versions or not _is_live(versions[-1]):
             raise Gone(key)
         return versions[-1]
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectState]:
         """Yield the current objects, in key order."""
         for key, versions in sorted(self._bucket(bucket).keys.items()):
-            if key.startswith(prefix) and versions[-1] is not None:
-                yield replace(versions[-1], version_id=None, hold="", carried={})
+            if key.startswith(prefix) and _is_live(versions[-1]):
+                version = versions[-1].version_id if self.scheme == "gs" else None
+                yield replace(versions[-1], version_id=version, hold="", carried={})
 
     def versions(self, bucket: str, prefix: str) -> Iterator[ObjectState]:
-        """Yield all versions, in key order."""
+        """Yield all versions, in key order, the newest of a key first."""
         for key, versions in sorted(self._bucket(bucket).keys.items()):
             if key.startswith(prefix):
-                yield from (version for version in reversed(versions) if version is not None)
+                newest = versions[-1]
+                yield from (replace(v, is_current=v is newest and v.is_current) for v in reversed(versions))
+
+    def uploads(self, bucket: str, prefix: str) -> Iterator[UploadState]:
+        """Yield the uploads that nobody completed."""
+        yield from [upload for upload in self._bucket(bucket).uploads if upload.key.startswith(prefix)]
+
+    def tags(self, bucket: str, key: str) -> Mapping[str, str]:
+        """Return an object's tags."""
+        self.head(bucket, key)
+        return self._bucket(bucket).tags.get(key, {})
 
     def change_class(self, bucket: str, state: ObjectState, change: ClassChange) -> str:
         """Copy an object onto itself; the copy is new, as on S3."""
         self.before_change("copy", state.key)
         now = self.head(bucket, state.key)
         parts = not change.in_parts or "copy-in-parts" in self.enforced
-        if "copy-source" in self.enforced and parts and now.etag != change.source_etag:
+        if "copy-source" in self.enforced and parts and now.token != change.source:
             raise ConditionFailed(state.key)
-        if "copy-destination" in self.enforced and parts and now.etag != change.destination_etag:
+        if "copy-destination" in self.enforced and parts and now.token != change.destination:
             raise ConditionFailed(state.key)
         self._refuse_held(now)
-        self.put(bucket, replace(now, storage_class=change.to, last_modified_at=self._now()))
+        if now.storage_class in COLD_CLASSES and now.thaw != "thawed":
+            raise ActionRefused("the object is frozen", where=state.key, fix="Ask for a readable copy first.")
+        copied = replace(now, storage_class=change.to, last_modified_at=self._now(), thaw="")
+        stored = self.put(bucket, copied)
         self.changes.append(("copy", state.key))
-        return now.etag
+        return stored.token
 
-    def delete(self, bucket: str, key: str, etag: str) -> None:
-        """Delete, or add a delete marker where versions are kept."""
+    def delete(self, bucket: str, key: str, token: str) -> str:
+        """Delete, add a delete marker where versions are kept, or leave a generation behind."""
         self.before_change("delete", key)
-        now = self.head(bucket, key)
-        if "delete" in self.enforced and now.etag != etag:
-            raise ConditionFailed(key)
+        return self._delete(bucket, key, token, "delete")
+
+    def delete_batch(self, bucket: str, targets: Sequence[Target]) -> Sequence[Removal]:
+        """Delete one after the other, each under its own condition."""
+        answers = []
+        for target in targets:
+            self.before_change("delete", target.key)
+            try:
+                left = self._delete(bucket, target.key, target.token, "delete-batch")
+                answers.append(Removal(target.key, "done", left))
+            except ConditionFailed:
+                answers.append(Removal(target.key, "changed"))
+            except Gone:
+                answers.append(Removal(target.key, "gone"))
+            except ActionRefused as error:
+                answers.append(Removal(target.key, "refused", detail=error.what))
+        return answers
+
+    def delete_version(self, bucket: str, key: str, version_id: str) -> None:
+        """Remove one version for good."""
+        self.before_change("delete-version", key)
         place = self._bucket(bucket)
-        if place.versioning == "on":
-            place.keys[key].append(None)
-        else:
-            self._refuse_held(now)
+        found = next((v for v in place.keys.get(key, ()) if v.version_id == version_id), None)
+        if found is None:
+            raise Gone(key)
+        self._refuse_held(found)
+        place.keys[key] = [version for version in place.keys[key] if version is not found]
+        if not place.keys[key]:
             del place.keys[key]
-        self.changes.append(("delete", key))
+        self.changes.append(("delete-version", key))
+
+    def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        """Throw the parts away."""
+        self.before_change("abort", key)
+        place = self._bucket(bucket)
+        left = [upload for upload in place.uploads if (upload.key, upload.upload_id) != (key, upload_id)]
+        if len(left) == len(place.uploads):
+            raise Gone(key)
+        place.uploads = left
+        self.changes.append(("abort", key))
+
+    def restore(self, bucket: str, key: str, version_id: str) -> ObjectState:
+        """Take back a delete."""
+        self.before_change("restore", key)
+        versions = self._bucket(bucket).keys.get(key, [])
+        found = next((version for version in versions if version.version_id == version_id), None)
+        if found is not None and _is_live(versions[-1]):
+            raise ConditionFailed(key)
+        if found is None or (found.is_delete_marker and versions[-1] is not found):
+            raise Gone(key)
+        if found.is_delete_marker:
+            self._bucket(bucket).keys[key] = versions[:-1]
+        else:
+            self.put(bucket, replace(found, is_current=True))
+        self.changes.append(("restore", key))
+        return self.head(bucket, key)
+
+    def thaw(self, bucket: str, key: str, days: int) -> None:
+        """Ask for a readable copy; it is there when `finish_thawing` says so."""
+        del days
+        self.before_change("thaw", key)
+        state = self.head(bucket, key)
+        self._bucket(bucket).keys[key][-1] = replace(state, thaw="thawing")
+        self.changes.append(("thaw", key))
+
+    def finish_thawing(self) -> None:
+        """Let the hours pass that a readable copy takes."""
+        for place in self.buckets.values():
+            for versions in place.keys.values():
+                if versions[-1].thaw == "thawing":
+                    versions[-1] = replace(versions[-1], thaw="thawed")
 
     def put_canary(self, bucket: str, key: str, body: bytes) -> ObjectState:
         """Write an object of our own."""
@@ -106,9 +199,38 @@ class MemoryProvider:
             self._bucket(bucket).keys.pop(key, None)
         self.changes = [change for change in self.changes if not change[1].startswith(CANARY_PREFIX)]
 
+    def _delete(self, bucket: str, key: str, token: str, condition: str) -> str:
+        now = self.head(bucket, key)
+        if condition in self.enforced and now.token != token:
+            raise ConditionFailed(key)
+        place = self._bucket(bucket)
+        marks = self.scheme == "s3" and place.versioning == "on"
+        if not marks:
+            self._refuse_held(now)
+        left = self._left_behind(place, key)
+        version = now.version_id or "" if left else ""
+        if marks:
+            version = f"v{self._tick()}"
+            left.append(ObjectState(key, "", 0, self._now(), "", version, scheme="s3", is_delete_marker=True))
+        place.keys[key] = left
+        if not left:
+            del place.keys[key]
+        self.changes.append(("delete", key))
+        return version
+
+    def _left_behind(self, place: MemoryBucket, key: str) -> _States:
+        """Return what stays of a key when its current object goes or is replaced."""
+        before = place.keys.get(key, [])
+        if self.scheme == "s3":
+            return list(before) if place.versioning == "on" else []
+        kept = place.versioning == "on" or place.soft_delete_days
+        return [replace(version, is_current=False) for version in before] if kept else []
+
     def _bucket(self, name: str) -> MemoryBucket:
         if name not in self.buckets:
-            raise ActionRefused("the bucket does not exist", where=f"s3://{name}", fix="Check its name.")
+            raise ActionRefused(
+                "the bucket does not exist", where=f"{self.scheme}://{name}", fix="Check its name."
+            )
         return self.buckets[name]
 
     def _refuse_held(self, state: ObjectState) -> None:
@@ -121,3 +243,7 @@ class MemoryProvider:
     def _tick(self) -> int:
         self._ticks += 1
         return self._ticks
+
+
+def _is_live(state: ObjectState) -> bool:
+    return state.is_current and not state.is_delete_marker

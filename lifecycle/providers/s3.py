@@ -6,15 +6,24 @@ condition.
 
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
 from lifecycle.errors import ActionRefused, ConditionFailed, Gone
-from lifecycle.model import Versioning
-from lifecycle.providers.protocol import CANARY_PREFIX, ClassChange, ObjectState
+from lifecycle.model import Scheme, Versioning
+from lifecycle.providers.protocol import (
+    BATCH,
+    CANARY_PREFIX,
+    BucketSettings,
+    ClassChange,
+    ObjectState,
+    Removal,
+    Target,
+    UploadState,
+)
 from pipelines.domain.configuration import Endpoint
 from pipelines.stores.s3 import explained, s3_client
 
@@ -22,7 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _UNMET = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
-_ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion", "NoSuchUpload"})
+_BUSY = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout"})
+_FROZEN = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _SERVER_ERROR = 500
 _TOO_FAST = 429
 _MOST_PARTS = 10_000
@@ -46,16 +57,20 @@ _VERSIONING: Mapping[str, Versioning] = {"Enabled": "on", "Suspended": "suspende
 class S3Provider:
     """S3 at AWS, or at the endpoints of `moraine.yaml`."""
 
+    scheme: Scheme = "s3"
+
     def __init__(self, endpoints: tuple[Endpoint, ...] = (), part_bytes: int = _PART_BYTES) -> None:
         self._endpoints, self._part_bytes = endpoints, part_bytes
         self._clients: dict[str, S3Client] = {}
         self._making = threading.Lock()
 
-    def versioning(self, bucket: str) -> Versioning:
-        """Tell whether the bucket keeps old versions."""
+    def settings(self, bucket: str) -> BucketSettings:
+        """Return whether the bucket keeps versions and may hold locked objects."""
         with explained(f"s3://{bucket}"):
             answer = self._client(bucket).get_bucket_versioning(Bucket=bucket)
-        return _VERSIONING.get(answer.get("Status", ""), "off")
+        versioning = _VERSIONING.get(answer.get("Status", ""), "off")
+        # Object Lock cannot be without versions.
+        return BucketSettings(versioning, object_lock=versioning != "off")
 
     def head(self, bucket: str, key: str) -> ObjectState:
         """Return the current version's state."""
@@ -71,6 +86,7 @@ class S3Provider:
             answer.get("VersionId"),
             _hold(answer),
             carried,
+            thaw=_thaw(answer),
         )
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectState]:
@@ -81,13 +97,32 @@ class S3Provider:
                 yield from (_listed(entry) for entry in page.get("Contents", ()))
 
     def versions(self, bucket: str, prefix: str) -> Iterator[ObjectState]:
-        """Yield all versions, in key order."""
+        """Yield all versions and delete markers, in key order within a page."""
         pages = (
             self._client(bucket).get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
         )
         with explained(f"s3://{bucket}/{prefix}"):
             for page in pages:
                 yield from (_listed(entry) for entry in page.get("Versions", ()))
+                yield from (_marker(entry) for entry in page.get("DeleteMarkers", ()))
+
+    def uploads(self, bucket: str, prefix: str) -> Iterator[UploadState]:
+        """Yield the multipart uploads that nobody completed."""
+        pages = (
+            self._client(bucket)
+            .get_paginator("list_multipart_uploads")
+            .paginate(Bucket=bucket, Prefix=prefix)
+        )
+        with explained(f"s3://{bucket}/{prefix}"):
+            for page in pages:
+                for entry in page.get("Uploads", ()):
+                    yield UploadState(entry["Key"], entry["UploadId"], _utc(entry["Initiated"]))
+
+    def tags(self, bucket: str, key: str) -> Mapping[str, str]:
+        """Return an object's tags."""
+        with _answered(bucket, key):
+            answer = self._client(bucket).get_object_tagging(Bucket=bucket, Key=key)
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     def change_class(self, bucket: str, state: ObjectState, change: ClassChange) -> str:
         """Copy an object onto itself; metadata, tags, content headers and encryption stay."""
@@ -99,8 +134,8 @@ class S3Provider:
                 Bucket=bucket,
                 Key=state.key,
                 CopySource={"Bucket": bucket, "Key": state.key},
-                CopySourceIfMatch=change.source_etag,
-                IfMatch=change.destination_etag,
+                CopySourceIfMatch=change.source,
+                IfMatch=change.destination,
                 StorageClass=change.to,  # type: ignore[arg-type]
                 MetadataDirective="COPY",
                 TaggingDirective="COPY",
@@ -108,10 +143,51 @@ class S3Provider:
             )
         return answer["CopyObjectResult"].get("ETag", "").strip('"')
 
-    def delete(self, bucket: str, key: str, etag: str) -> None:
+    def delete(self, bucket: str, key: str, token: str) -> str:
         """Delete, or add a delete marker where versions are kept."""
         with _answered(bucket, key):
-            self._client(bucket).delete_object(Bucket=bucket, Key=key, IfMatch=etag)
+            answer = self._client(bucket).delete_object(Bucket=bucket, Key=key, IfMatch=token)
+        return answer.get("VersionId", "") if answer.get("DeleteMarker") else ""
+
+    def delete_batch(self, bucket: str, targets: Sequence[Target]) -> Sequence[Removal]:
+        """Delete many objects, each under its own ETag."""
+        answers: list[Removal] = []
+        for first in range(0, len(targets), BATCH):
+            chosen = targets[first : first + BATCH]
+            objects: Any = [{"Key": target.key, "ETag": target.token} for target in chosen]
+            with _answered(bucket, ""):
+                answer = self._client(bucket).delete_objects(Bucket=bucket, Delete={"Objects": objects})
+            answers += (_removed(entry) for entry in answer.get("Deleted", ()))
+            answers += (_not_removed(entry) for entry in answer.get("Errors", ()))
+        return answers
+
+    def delete_version(self, bucket: str, key: str, version_id: str) -> None:
+        """Remove one version, or one delete marker, for good."""
+        with _answered(bucket, key):
+            self._client(bucket).delete_object(Bucket=bucket, Key=key, VersionId=version_id)
+
+    def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        """Throw the parts of an upload away."""
+        with _answered(bucket, key):
+            self._client(bucket).abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+
+    def restore(self, bucket: str, key: str, version_id: str) -> ObjectState:
+        """Remove the delete marker that a delete left, if it is still the newest word about the key."""
+        newest = next((v for v in self.versions(bucket, key) if v.key == key and v.is_current), None)
+        if newest is None:
+            raise Gone(key)
+        if not newest.is_delete_marker:
+            raise ConditionFailed(key)
+        if newest.version_id != version_id:
+            raise Gone(key)
+        self.delete_version(bucket, key, version_id)
+        return self.head(bucket, key)
+
+    def thaw(self, bucket: str, key: str, days: int) -> None:
+        """Ask for a readable copy at the lowest price."""
+        request: Any = {"Days": days, "GlacierJobParameters": {"Tier": "Bulk"}}
+        with _answered(bucket, key):
+            self._client(bucket).restore_object(Bucket=bucket, Key=key, RestoreRequest=request)
 
     def put_canary(self, bucket: str, key: str, body: bytes) -> ObjectState:
         """Write an object of our own."""
@@ -149,7 +225,7 @@ class S3Provider:
                     Bucket=bucket,
                     Key=state.key,
                     UploadId=upload_id,
-                    IfMatch=change.destination_etag,
+                    IfMatch=change.destination,
                     MultipartUpload={"Parts": parts},
                 )
             except BaseException:
@@ -169,7 +245,7 @@ class S3Provider:
             UploadId=upload_id,
             PartNumber=number,
             CopySource={"Bucket": bucket, "Key": state.key},
-            CopySourceIfMatch=change.source_etag,
+            CopySourceIfMatch=change.source,
             CopySourceRange=f"bytes={first}-{last}",
         )
         return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
@@ -221,7 +297,43 @@ def _listed(entry: Any) -> ObjectState:  # noqa: ANN401  (an entry of one of two
         _utc(entry["LastModified"]),
         entry.get("StorageClass") or "STANDARD",
         entry.get("VersionId"),
+        is_current=entry.get("IsLatest", True),
     )
+
+
+def _marker(entry: Any) -> ObjectState:  # noqa: ANN401  (see `_listed`)
+    return ObjectState(
+        entry["Key"],
+        "",
+        0,
+        _utc(entry["LastModified"]),
+        "",
+        entry["VersionId"],
+        is_current=entry["IsLatest"],
+        is_delete_marker=True,
+    )
+
+
+def _removed(entry: Any) -> Removal:  # noqa: ANN401  (see `_listed`)
+    return Removal(entry["Key"], "done", entry.get("DeleteMarkerVersionId", ""))
+
+
+def _not_removed(entry: Any) -> Removal:  # noqa: ANN401  (see `_listed`)
+    code = entry.get("Code", "")
+    if code in _UNMET:
+        return Removal(entry["Key"], "changed")
+    if code in _ABSENT:
+        return Removal(entry["Key"], "gone")
+    return Removal(entry["Key"], "busy" if code in _BUSY else "refused", detail=code)
+
+
+def _thaw(answer: Mapping[str, Any]) -> Literal["", "frozen", "thawing", "thawed"]:
+    if answer.get("StorageClass") not in _FROZEN:
+        return ""
+    said = answer.get("Restore", "")
+    if not said:
+        return "frozen"
+    return "thawing" if 'ongoing-request="true"' in said else "thawed"
 
 
 def _hold(answer: Mapping[str, Any]) -> str:

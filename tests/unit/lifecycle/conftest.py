@@ -159,7 +159,7 @@ class Lab:
         return path
 
     def run(self, **changes: object) -> steps.Run:
-        run = steps.Run(settings.load(self.config), self.now, self.provider, clock=lambda: self.now)
+        run = steps.Run(settings.load(self.config), self.now, {"s3": self.provider}, clock=lambda: self.now)
         return replace(run, **changes)  # type: ignore[arg-type]
 
     def plan(self, text: str = POLICY) -> steps.PlanReport:

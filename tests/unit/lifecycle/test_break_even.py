@@ -85,7 +85,7 @@ def decided(
         (*artifacts, LATEST),
         {"train": GIB},
         listed or prices(),
-        capabilities={"train": capability},
+        capabilities={"s3://train": capability},
     )
     return {made.artifact.step: made for made in decide(facts, by or parse_policy(POLICY, origin="p"), DAY)}
 

@@ -88,7 +88,7 @@ def decided(
         {"train": GIB},
         PriceList(DAY, {}),
         gates,
-        {"train": capability} if capability else {},
+        {"s3://train": capability} if capability else {},
     )
     return {d.artifact.step: d for d in decide(facts, by or policy(), DAY)}
 
@@ -156,7 +156,7 @@ def test_after_a_roll_back_the_newest_by_step_and_by_time_are_both_kept() -> Non
 
 def test_without_steps_epochs_order_a_run() -> None:
     by_epoch = [replace(artifact(None, 400 - n), epoch=n, checkpoint_id=f"c{n}") for n in range(1, 4)]
-    facts = Facts("s", DAY, tuple(by_epoch), {}, PriceList(DAY, {}), (), {"train": UNVERSIONED})
+    facts = Facts("s", DAY, tuple(by_epoch), {}, PriceList(DAY, {}), (), {"s3://train": UNVERSIONED})
     assert [d.rule for d in decide(facts, policy(), DAY)] == ["delete", "delete", "latest"]
 
 

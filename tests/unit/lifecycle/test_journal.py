@@ -11,7 +11,19 @@ from pipelines.errors import Terminal
 
 AT = datetime(2026, 11, 21, 6)
 ACTION = Action(
-    "00000-000001", "delete", "b", "a b\n\x1b/ü", None, "e", 1, AT, "STANDARD", "", "c", "delete-if-match"
+    "00000-000001",
+    "delete",
+    "s3",
+    "b",
+    "a b\n\x1b/ü",
+    None,
+    "e",
+    1,
+    AT,
+    "STANDARD",
+    "",
+    "c",
+    "delete-if-match",
 )
 
 

@@ -332,10 +332,11 @@ class _Dying:
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
-    def delete(self, bucket: str, key: str, etag: str) -> None:
+    def delete(self, bucket: str, key: str, token: str) -> str:
         self._die(key, "before", 1)
-        self._inner.delete(bucket, key, etag)
+        left = self._inner.delete(bucket, key, token)
         self._die(key, "after", 0)
+        return left
 
     def change_class(self, bucket: str, state: ObjectState, change: ClassChange) -> str:
         self._die(state.key, "before", 1)
@@ -359,7 +360,7 @@ def test_rule_10_dying_at_any_change_and_running_again_does_everything_once(
     lab.fill()
     plan = lab.approved()
     with pytest.raises(_Killed):
-        steps.apply(lab.run(provider=_Dying(memory(lab), dies_at, when), workers=1), plan)
+        steps.apply(lab.run(clouds={"s3": _Dying(memory(lab), dies_at, when)}, workers=1), plan)
     before = list(changes(lab))
     assert len(before) == dies_at - (when == "before")
     assert steps.apply(lab.run(), plan).is_finished

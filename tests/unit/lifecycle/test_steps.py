@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from tests.unit.lifecycle.conftest import Lab
 
 COLUMNS = [
-    *("action_id", "action", "bucket", "object_key", "version_id", "generation", "etag", "size_bytes"),
+    *(
+        "action_id",
+        "action",
+        "scheme",
+        "bucket",
+        "object_key",
+        "version_id",
+        "generation",
+        "etag",
+        "size_bytes",
+    ),
     *("last_modified_at", "storage_class", "target_class", "checkpoint_id", "rule", "reason"),
     *("saving_usd_month", "path"),
 ]
