@@ -215,7 +215,7 @@ def _upload_rows(publication: _Publication, table: _Table) -> int:
     path = publication.beside / table.parquet
     path.parent.mkdir(exist_ok=True)
     copied = publication.connection.execute(
-        f"copy build.{table} to {quote(str(path))} (format parquet, compression zstd)"
+        f"copy build.{table} to {quote(str(path))} (format parquet, compression zstd, compression_level 1)"
     ).fetchall()
     publication.lake.upload(path, snapshot_key(publication.snapshot.snapshot_id, table.parquet))
     return int(copied[0][0])

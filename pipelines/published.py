@@ -4,6 +4,7 @@ A snapshot never changes, so whoever holds one keeps reading the same numbers wh
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,23 @@ import duckdb
 from pipelines.domain.snapshots import Snapshot
 from pipelines.domain.uris import BUCKET_SCHEMES
 from pipelines.errors import Terminal
-from pipelines.snapshots import current
+from pipelines.snapshots import current, resolve
 from pipelines.stores import Store
 from pipelines.stores.duckdb_files import FetchedFiles
 
-__all__ = ["Row", "current", "open_snapshot", "rows", "warehouse_path"]
+__all__ = ["Row", "current", "of_day", "open_snapshot", "rows", "warehouse_path"]
 
 Row = Mapping[str, Any]
+
+
+def of_day(lake: Store, day: date) -> Snapshot:
+    """Return the newest whole snapshot of a day.
+
+    Raises:
+        NotFound: there is none.
+        Refused: it is not whole.
+    """
+    return resolve(lake, day.isoformat())
 
 
 def warehouse_path(lake: Store, snapshot: Snapshot, scratch: Path) -> Path:

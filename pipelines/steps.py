@@ -21,6 +21,8 @@ import duckdb
 from pipelines import gates, raw, retention, snapshots
 from pipelines import publish as publishing
 from pipelines import published as door
+from pipelines.clean_ups import read_clean_ups
+from pipelines.domain.clean_ups import CleanUp, clean_up_to_json
 from pipelines.domain.configuration import Engine
 from pipelines.domain.deliveries import BESIDES, Landed, Rejected, in_force, in_history
 from pipelines.domain.pins import Pins
@@ -100,7 +102,8 @@ def build(run: Run) -> BuildReport:
     landed = raw.ledger(run.lake)
     current = in_force(landed, run.as_of)
     damaged = in_quarantine(run)
-    meta = BuildMeta(_build_id(run, current, damaged), run.as_of, _code_version())
+    clean_ups = read_clean_ups(run.lake)
+    meta = BuildMeta(_build_id(run, current, damaged, clean_ups), run.as_of, _code_version())
     with alone(run, f"build-{run.as_of}"), workspace(run) as scratch:
         inputs = Inputs(
             files=_files(run, current, in_history(landed, run.as_of)),
@@ -110,6 +113,7 @@ def build(run: Run) -> BuildReport:
             teams=run.settings.configuration.teams,
             prices=_own_prices(run),
             pins=_pins(run).pins,
+            clean_ups=clean_ups,
         )
         path = _workplace(run, scratch)
         report = warehouse.build_warehouse(path, inputs=inputs, as_of=run.as_of, engine=_engine(run, scratch))
@@ -317,7 +321,9 @@ def _configured(run: Run, landed: list[Landed]) -> tuple[ConfiguredSource, ...]:
     )
 
 
-def _build_id(run: Run, current: list[Landed], damaged: list[Rejected]) -> str:
+def _build_id(
+    run: Run, current: list[Landed], damaged: list[Rejected], clean_ups: tuple[CleanUp, ...]
+) -> str:
     """Same deliveries, same settings, same code: same build, so that a night run twice publishes once."""
     # How long snapshots are kept, and who is told, changes none of them.
     settings = run.settings.configuration.model_dump_json(exclude={"snapshots", "notify"})
@@ -326,6 +332,7 @@ def _build_id(run: Run, current: list[Landed], damaged: list[Rejected]) -> str:
     parts += [json.dumps(entry.to_json()) for entry in damaged]
     parts += [listed.model_dump_json() for listed in _own_prices(run)]
     parts += [_pins(run).model_dump_json()]
+    parts += [clean_up_to_json(clean_up).decode() for clean_up in clean_ups]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

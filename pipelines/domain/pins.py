@@ -1,12 +1,13 @@
-"""Pins: with which people ask for a checkpoint to be kept, as files beside it or in a list.
+"""Pins: with which people ask for a checkpoint to be kept, as files beside it, in a list, or as tags.
 
 `PINNED` keeps for as long as it is there, `keep_until_2027-01-31` through that day. Such a file lies in the
 folder of a checkpoint, or in one above it for everything below; beside a single file it carries its name:
-`model.ckpt.PINNED`. A list of pins (`pins` in moraine.yaml) names places, and says why.
+`model.ckpt.PINNED`. A list of pins (`pins` in moraine.yaml) names places, and says why. The tags
+`moraine:keep=true` and `moraine:keep_until=2027-01-31` say the same of an object; no listing has them.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Annotated
 
@@ -78,6 +79,15 @@ def pin_in_force(keys: Iterable[str], day: date) -> str | None:
     return next((key for key in keys if _holds(key, day)), None)
 
 
+def tag_in_force(tags: Mapping[str, str], day: date) -> str | None:
+    """Return the tag of an object that keeps its checkpoint on `day`, as `name=value`, or None.
+
+    Names are compared without regard to capitals and to `:`, `_` and `-`: custom metadata on Cloud Storage
+    cannot have a colon. A value that cannot be understood keeps: whoever wrote it wanted to.
+    """
+    return next((f"{name}={value}" for name, value in tags.items() if _keeps(name, value, day)), None)
+
+
 def pins_above(key: str) -> Iterator[str]:
     """Yield how the keys of pins begin that lie in a folder above `key`, the bucket's own folder last."""
     folder = key.rstrip("/")
@@ -86,13 +96,27 @@ def pins_above(key: str) -> Iterator[str]:
         yield from (f"{folder}/{start}" if folder else start for start in PIN_STARTS)
 
 
+def _keeps(name: str, value: str, day: date) -> bool:
+    match re.sub("[:_-]+", "-", name.lower()):
+        case "moraine-keep":
+            return value.strip().lower() not in {"false", "no", "0"}
+        case "moraine-keep-until":
+            return _is_through(value.strip(), day)
+        case _:
+            return False
+
+
 def _holds(key: str, day: date) -> bool:
     found = _PIN.search(key)
     if not found:
         return False
     until = found.group(2).removeprefix("keep_until_")
+    return until == "PINNED" or _is_through(until, day)
+
+
+def _is_through(until: str, day: date) -> bool:
     try:
-        return until == "PINNED" or day <= date.fromisoformat(until)
+        return day <= date.fromisoformat(until)
     except ValueError:
         # 2027-02-31 is no day; whoever wrote it wanted to keep something.
         return True

@@ -295,6 +295,30 @@ DELIVERIES: Columns = (
 )
 """The ledger: not read from Parquet but from the `_delivery.json` and `_rejected.json` files beside it."""
 
+CLEAN_UPS: Columns = (
+    ("plan_id", "varchar"),
+    ("policy", "varchar"),
+    ("fingerprint", "varchar"),
+    ("snapshot_id", "varchar"),
+    ("provider", "varchar"),
+    ("bucket", "varchar"),
+    ("storage_class", "varchar"),
+    ("target_class", "varchar"),
+    ("path", "varchar"),
+    ("left_behind", "varchar"),
+    ("window_days", "bigint"),
+    ("object_count", "bigint"),
+    ("size_bytes", "bigint"),
+    ("undone_object_count", "bigint"),
+    ("undone_bytes", "bigint"),
+    ("saving_usd_month", "decimal(38,6)"),
+    ("tail_usd_month", "decimal(38,6)"),
+    ("one_off_usd", "decimal(38,6)"),
+    ("began_date", "date"),
+    ("ended_date", "date"),
+)
+"""What clean-ups did: not read from Parquet but from the `clean-ups/*.json` files of the lake."""
+
 RAW_TABLES: Mapping[str, Columns] = {
     "s3_inventory": S3_INVENTORY,
     "s3_inventory_directories": S3_INVENTORY_DIRECTORIES,

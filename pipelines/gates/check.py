@@ -9,7 +9,7 @@ from typing import Literal
 from pipelines.domain.quoting import quote
 
 Level = Literal["block", "warn"]
-Need = Literal["bill", "inventory", "objects", "uploads", "registry", "teams", "previous"]
+Need = Literal["bill", "inventory", "objects", "uploads", "states", "registry", "teams", "previous"]
 
 WIDEST = {"%": Decimal(1), "h": Decimal(24 * 90), "days": Decimal(90), "times": Decimal(100)}
 """The widest bound by unit that data can still break: beyond it a check would pass whatever happens."""

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+from pipelines.domain.configuration import Gates
 from pipelines.domain.deliveries import LISTINGS
+from pipelines.domain.durations import format_duration
 from pipelines.gates.check import SOME, ZERO, Bounds, Check, Shared, count_of, listed
 
 LEAST_KEPT = Decimal("0.5")
@@ -85,9 +87,39 @@ select * from moved order by count(*) over (partition by scope, what) desc, size
 """
 
 
-def checkpoints() -> Sequence[Check]:
+_LISTED_SINCE = f"""
+with
+lists as (
+    select scope, max(snapshot_at) as snapshot_at
+    from raw.deliveries
+    where table_name in ({listed(LISTINGS)}) and fault is null
+    group by scope
+),
+read as (
+    select scope, max(snapshot_at) as snapshot_at
+    from raw.deliveries
+    where table_name = 'checkpoint_states' and fault is null
+    group by scope
+)
+select
+    lists.scope,
+    greatest(epoch(lists.snapshot_at) - epoch(read.snapshot_at), 0) / 3600 as measured,
+    'read for the list of ' || read.snapshot_at as example
+from lists
+inner join read on lists.scope = read.scope
+order by lists.scope
+"""
+_READINGS = """
+select scope, source, delivery_id, snapshot_at, delivered_at, row_count
+from raw.deliveries
+where table_name = 'checkpoint_states' and fault is null
+order by snapshot_at desc
+"""
+
+
+def checkpoints(limits: Gates) -> Sequence[Check]:
     """Return the checks of checkpoints."""
-    return (*_content(), _counts())
+    return (*_content(), _counts(), _readings(limits))
 
 
 def _content() -> Sequence[Check]:
@@ -158,4 +190,22 @@ def _counts() -> Check:
         needs="previous",
         unit="times",
         excludes=True,
+    )
+
+
+def _readings(limits: Gates) -> Check:
+    age = format_duration(limits.max_inventory_age)
+    return Check(
+        "state_files_are_fresh",
+        "raw.deliveries",
+        "warn",
+        _LISTED_SINCE,
+        Bounds(at_most=Decimal(int(limits.max_inventory_age.total_seconds())) / 3600),
+        f"at most {age} older than the bucket's list",
+        "Which checkpoint is the latest or the best is read from small files right after the list has "
+        "landed. Readings that fell behind name what was the best then: a newer one is protected by its "
+        "name, step and time only. The limit is gates.max_inventory_age.",
+        _READINGS,
+        needs="states",
+        unit="h",
     )

@@ -14,9 +14,9 @@ CHARGES = Shared(
     "charges_by_day",
     "select usage_date, sum(billed_cost) as billed, sum(effective_cost) as effective, "
     "sum(line_count)::bigint as row_count "
-    "from intermediate.int_charges_unioned group by all",
+    "from intermediate.int_charges_summed_daily group by all",
 )
-"""What the bills say of each day: the only time that a check reads their lines."""
+"""What the bills say of each day, as the models read their lines."""
 
 _COMPARED_WITH_THE_MART = """
 with

@@ -36,6 +36,7 @@ CONFIGURED: Mapping[Need, tuple[str, str]] = {
     "inventory": (_delivered(f"table_name in ({_LISTED})"), "no inventory configured"),
     "objects": (_delivered(f"table_name in ({_LISTED}) and row_count > 0"), "no objects are listed"),
     "uploads": (_delivered("table_name = 's3_uploads'"), "no unfinished uploads are asked for"),
+    "states": (_delivered("table_name = 'checkpoint_states'"), "no small files of checkpoints are read"),
     "registry": (
         "exists (select 1 from reference.sources where kind = 'mlflow')",
         "no model registry configured",

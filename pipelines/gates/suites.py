@@ -10,6 +10,7 @@ from pipelines.gates.days import days
 from pipelines.gates.egress import egress
 from pipelines.gates.money import money
 from pipelines.gates.prefixes import prefixes
+from pipelines.gates.savings import savings
 from pipelines.gates.tables import tables
 
 
@@ -21,6 +22,7 @@ def checks(limits: Gates) -> Sequence[Check]:
         *money(),
         *egress(),
         *prefixes(limits),
-        *checkpoints(),
+        *checkpoints(limits),
+        *savings(),
         *tables(limits),
     )

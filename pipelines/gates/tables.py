@@ -64,6 +64,16 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "checkpoints": ("checkpoint_id",),
     "checkpoint_objects": ("provider", "bucket", "object_key"),
     "checkpoint_waste": ("bucket", "run", "framework", "reason_kind"),
+    "checkpoint_witnesses": (
+        "provider",
+        "bucket",
+        "save_directory",
+        "framework",
+        "witness_kind",
+        "witness",
+        "says",
+        "checkpoint_id",
+    ),
     "hidden_bytes": ("provider", "bucket", "kind"),
     "cost_changes": (
         "usage_date",
@@ -78,6 +88,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "effect",
     ),
     "cost_anomalies": ("usage_date", "scope", "scope_name", "currency"),
+    "savings": ("plan_id", "provider", "bucket"),
+    "uploads": ("provider", "bucket", "object_key", "upload_id"),
     "ingested_deliveries": ("source", "table_name", "delivery_id"),
 }
 """What each row of a table is called by."""
@@ -137,10 +149,24 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
         "is_latest_version",
         "last_modified_at",
     ),
+    "checkpoint_witnesses": ("outcome", "remark", "is_heard"),
     "checkpoint_waste": ("checkpoint_count", "complete_count", "size_bytes", "stale_bytes", "reason", "team"),
     "hidden_bytes": ("object_count", "size_bytes", "rate_basis", "how_to_fix"),
     "cost_changes": ("compared_date", "key", "amount", "compared_quantity", "usage_quantity"),
     "cost_anomalies": ("judged_by", "days_compared", "cost", "expected_cost", "impact"),
+    "savings": (
+        "policy",
+        "currency",
+        "object_count",
+        "size_bytes",
+        "days_followed",
+        "predicted_usd",
+        "rate_basis",
+        "clean_up_usd",
+        "reading",
+        "applied_date",
+    ),
+    "uploads": ("part_count", "size_bytes", "listed_at"),
     "ingested_deliveries": ("delivered_at", "row_count", "byte_count", "checksum", "status", "reason"),
 }
 """Columns besides the key that always have a value. Left out are those that may not be known: a step that no
@@ -159,6 +185,7 @@ _NEEDS: Mapping[str, Need] = {
     "checkpoints": "inventory",
     "checkpoint_objects": "inventory",
     "checkpoint_waste": "inventory",
+    "checkpoint_witnesses": "inventory",
     "hidden_bytes": "inventory",
     "tier_findings": "inventory",
 }

@@ -151,8 +151,16 @@ class StateFile(_Frozen):
     """Beside the checkpoints, or in the folder of each."""
     tells: Literal["latest", "best", "both", "metric", "pin"]
     """What reading it tells; `metric`: the value of one checkpoint, to be compared."""
-    format: Literal["text", "json", "textproto"]
+    format: Literal["text", "json", "jsonlines", "textproto"]
     """How it is written. Nothing that would have to be unpickled is ever named here."""
+    beside: str | None = None
+    """It counts only where a file of exactly this name lies beside it, for names that others use too."""
+    each: str | None = None
+    """Where the list of entries stands, of a file that tells the metrics of many checkpoints."""
+    about: str | None = None
+    """Where an entry names its checkpoint, a folder beside the file; makes it a file of many."""
+    leaves_out: tuple[str, ...] = ()
+    """Settings and counters that stand among the metrics."""
     latest: str | None = None
     """Where it stands: a JSON path, or the field of a text proto; without it the whole text."""
     best: str | None = None

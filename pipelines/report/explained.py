@@ -76,6 +76,15 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one witness says of a checkpoint."""
+
+    witness: str
+    """The order of steps or times, a small file, a metric, a registry, a run, a pin."""
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """One object, checkpoint, run or folder, and why it is as it is."""
 
@@ -89,6 +98,8 @@ class Explanation:
     """Of an object: its share by bytes of what the checkpoint costs, or its size at the bucket's rate."""
     reasons: tuple[str, ...] = ()
     """What speaks for keeping it, or that nothing does."""
+    evidence: tuple[Evidence, ...] = ()
+    """Of a checkpoint: each witness and what it says."""
     story: tuple[str, ...] = ()
     """The same in sentences: since when it is there, what it cost, where copies are, what is hidden."""
     run: RunFacts | None = None

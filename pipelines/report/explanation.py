@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.domain.text import visible
-from pipelines.report.explained import CheckpointFacts, Explanation, ObjectFacts, RunFacts
+from pipelines.report.explained import CheckpointFacts, Evidence, Explanation, ObjectFacts, RunFacts
 from pipelines.report.figures import counted, money, size
 from pipelines.report.layout import add_row, quiet_table
 from pipelines.report.listing import PrefixFacts, VersionFacts
@@ -22,6 +22,9 @@ def print_explanation(explanation: Explanation, console: Console) -> None:
     for reason in (*explanation.reasons, *explanation.story):
         style = "green" if reason.startswith("protected") else ""
         console.print(Text(f"- {visible(reason)}", style=style), highlight=False)
+    if explanation.evidence:
+        console.print()
+        console.print(_evidence(explanation.evidence), highlight=False)
     if explanation.objects and explanation.checkpoint:
         console.print()
         console.print(_files(explanation.objects, explanation.checkpoint), highlight=False)
@@ -34,6 +37,13 @@ def _facts(explanation: Explanation) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for name, text in _named(explanation).items():
         grid.add_row(Text(name, style="dim"), Text(visible(text), overflow="fold"))
+    return grid
+
+
+def _evidence(evidence: Sequence[Evidence]) -> Table:
+    grid = Table("witness", "says", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for each in evidence:
+        grid.add_row(Text(visible(each.witness), overflow="fold"), Text(visible(each.says), overflow="fold"))
     return grid
 
 
@@ -120,11 +130,7 @@ def _of_the_run(checkpoint: CheckpointFacts) -> dict[str, str]:
         "kind": checkpoint.kind.replace("_", " "),
         "state": checkpoint.state.replace("_", " ") + shards,
         "latest": "yes" if checkpoint.is_latest else "no",
-        "best": "not known from names"
-        if checkpoint.is_best is None
-        else "yes"
-        if checkpoint.is_best
-        else "no",
+        "best": "not known" if checkpoint.is_best is None else "yes" if checkpoint.is_best else "no",
         "team": checkpoint.team or "(nobody)",
         "written": f"{checkpoint.first_modified_at} to {checkpoint.last_modified_at} UTC",
     }

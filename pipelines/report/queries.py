@@ -297,3 +297,9 @@ select
     coalesce(sum(waste_usd_month), 0)::decimal(18, 6)
 from marts.checkpoint_waste
 """
+
+SAVED = """
+select plan_id, bucket, days_followed, predicted_usd, realised_usd, reading
+from marts.savings
+order by predicted_usd - realised_usd desc nulls last, plan_id, bucket
+"""

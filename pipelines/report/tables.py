@@ -236,6 +236,19 @@ class WasteTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """What one plan was to save in a bucket until now, and what it saved."""
+
+    plan_id: str
+    bucket: str
+    days_followed: int
+    predicted_usd: Decimal
+    realised_usd: Decimal | None
+    """None where no price is known."""
+    reading: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything the report shows."""
 
@@ -258,6 +271,7 @@ class Report:
     hidden: tuple[Hidden, ...]
     runs: tuple[RunWaste, ...]
     waste: WasteTotal
+    saved: tuple[Saved, ...]
 
 
 def read_report(connection: duckdb.DuckDBPyConnection) -> Report:
@@ -286,6 +300,7 @@ def read_report(connection: duckdb.DuckDBPyConnection) -> Report:
         hidden=_rows(connection, Hidden, queries.HIDDEN),
         runs=_rows(connection, RunWaste, queries.RUNS),
         waste=waste,
+        saved=_rows(connection, Saved, queries.SAVED),
     )
 
 

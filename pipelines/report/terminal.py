@@ -60,6 +60,7 @@ def report_lines(report: Report, width: int) -> Lines:
         _prefixes,
         _hidden,
         _runs,
+        _saved,
         _closing,
     ):
         yield from section(report, width)
@@ -297,6 +298,20 @@ def _hidden(report: Report, _: int) -> Lines:
         yield Text.assemble(
             (visible(row.bucket), "bold"), f": {visible(what)}", (visible(row.how_to_fix), "dim")
         )
+
+
+def _saved(report: Report, _: int) -> Lines:
+    if not report.saved:
+        return
+    realised = sum((row.realised_usd or Decimal(0) for row in report.saved), Decimal(0))
+    predicted = sum((row.predicted_usd for row in report.saved), Decimal(0))
+    plans = counted(len({row.plan_id for row in report.saved}), "plan")
+    yield title(f"What clean-up saved so far: {money(realised)} of {money(predicted)} predicted, {plans}")
+    worst = report.saved[0]
+    amount = "an unknown amount" if worst.realised_usd is None else money(worst.realised_usd)
+    days = counted(worst.days_followed, "day")
+    what = f": {amount} of {money(worst.predicted_usd)} in {days}; {worst.reading} ({worst.plan_id})"
+    yield Text.assemble((visible(worst.bucket), "bold"), visible(what))
 
 
 def _runs(report: Report, width: int) -> Lines:

@@ -1,7 +1,6 @@
 """Everything known about one object, checkpoint, run or folder: what it is, what it costs, who needs it."""
 
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import TypeVar
@@ -13,23 +12,21 @@ from pipelines.domain.uris import BucketUri, parse_uri
 from pipelines.errors import NotFound, Terminal
 from pipelines.report import story
 from pipelines.report.explained import CheckpointFacts, Explanation, ObjectFacts, RunFacts
-from pipelines.report.figures import counted
 from pipelines.report.listing import Listing, VersionFacts, below, versions_of
+from pipelines.report.why_evidence import evidence
+from pipelines.report.why_near import nearest, searched
 from pipelines.report.why_queries import (
-    BUCKETS,
     CHECKPOINT,
     CHECKPOINT_OF_OBJECT,
     COPIES_OF_CHECKPOINT,
     COPIES_OF_OBJECT,
     FILES,
-    NEAR,
     OBJECT,
     RATE,
     RUN,
     WASTE,
 )
 
-SUGGESTIONS = 5
 NO_CHECKPOINT = (
     "not recognised as part of a checkpoint: no retention policy can touch it, whatever the policy says"
 )
@@ -58,9 +55,9 @@ def explain(connection: duckdb.DuckDBPyConnection, uri: str, listings: Sequence[
         if explanation is not None:
             return explanation
     raise NotFound(
-        f"no checkpoint and no object is known there. Searched: {_searched(place, listings)}",
+        f"no checkpoint and no object is known there. Searched: {searched(place, listings)}",
         where=visible(uri),
-        fix=_nearest(connection, place, listings),
+        fix=nearest(connection, place, listings),
     )
 
 
@@ -81,7 +78,8 @@ def _explain_checkpoint(
         _rows(connection, ObjectFacts, FILES, checkpoint.checkpoint_id),
         checkpoint.cost_usd_month,
         _reasons(checkpoint),
-        (*_of_checkpoint(connection, checkpoint), *story.copies(copies), *hidden),
+        evidence=evidence(connection, checkpoint),
+        story=(*_of_checkpoint(connection, checkpoint), *story.copies(copies), *hidden),
         folder=folder,
         copies=copies,
     )
@@ -109,7 +107,8 @@ def _explain_object(
         objects,
         cost,
         (*marker, *_reasons(checkpoint)),
-        told,
+        evidence=evidence(connection, checkpoint),
+        story=told,
         versions=versions,
         copies=copies,
     )
@@ -200,12 +199,6 @@ def _provider(place: BucketUri) -> str:
     return f"{place.scheme}://{place.bucket}/"
 
 
-def _searched(place: BucketUri, listings: Sequence[Listing]) -> str:
-    lists = [str(listing) for listing in listings]
-    nothing = [f"no list of bucket {visible(place.bucket)} has landed"] if not lists else []
-    return "; ".join(["the published checkpoints", *lists, *nothing])
-
-
 def _share(checkpoint: CheckpointFacts, size_bytes: int) -> Decimal | None:
     if checkpoint.cost_usd_month is None or not checkpoint.size_bytes:
         return checkpoint.cost_usd_month
@@ -221,41 +214,6 @@ def _reasons(checkpoint: CheckpointFacts) -> tuple[str, ...]:
     else:
         reasons.append("nothing protects it: a retention policy that matches may archive or delete it")
     return tuple(reasons)
-
-
-def _nearest(connection: duckdb.DuckDBPyConnection, place: BucketUri, listings: Sequence[Listing]) -> str:
-    """Name the longest folder that is listed, and what is most alike below one that holds a checkpoint."""
-    there = _nearest_folder(place, listings)
-    return f"{there}{_nearest_checkpoint(connection, place)}"
-
-
-def _nearest_folder(place: BucketUri, listings: Sequence[Listing]) -> str:
-    for folder in _folders(place):
-        found = below(listings, folder.removeprefix(f"{place.scheme}://{place.bucket}/"))
-        if found is not None:
-            return f"{visible(folder)} is listed, with {counted(found.object_count, 'object')} below it. "
-    return ""
-
-
-def _nearest_checkpoint(connection: duckdb.DuckDBPyConnection, place: BucketUri) -> str:
-    for folder in _folders(place):
-        near = [uri for (uri,) in connection.execute(NEAR, [folder]).fetchall()]
-        if near:
-            alike = difflib.get_close_matches(str(place), near, n=SUGGESTIONS, cutoff=0)
-            return f"Known below {visible(folder)}: {', '.join(map(visible, alike))}."
-    buckets = [visible(bucket) for (bucket,) in connection.execute(BUCKETS).fetchall()]
-    if not buckets:
-        return "No checkpoint is known at all: add a source of kind s3-inventory, then 'moraine run'."
-    return f"No checkpoint is known in that bucket; there are some in {', '.join(buckets)}."
-
-
-def _folders(place: BucketUri) -> Iterator[str]:
-    """Yield the folders above and at a place, the deepest first, the bucket last."""
-    folder = str(place).removesuffix("/") + "/"
-    while folder != str(place.root):
-        yield folder
-        folder = folder.removesuffix("/").rpartition("/")[0] + "/"
-    yield folder
 
 
 def _texts(connection: duckdb.DuckDBPyConnection, query: str, *values: object) -> tuple[str, ...]:

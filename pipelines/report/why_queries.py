@@ -6,6 +6,7 @@ from pipelines.report.explained import CheckpointFacts, ObjectFacts
 
 FILES_SHOWN = 20
 COPIES_SHOWN = 20
+WITNESSES_SHOWN = 50
 
 _CHECKPOINT_COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(CheckpointFacts))
 _OBJECT_COLUMNS = ", ".join(field.name for field in fields(ObjectFacts))
@@ -105,6 +106,68 @@ from marts.storage_daily
 where
     bucket = $1 and storage_class = $2
     and usage_date > (select max(usage_date) from marts.storage_daily) - 30
+"""
+
+# Among the complete checkpoints that the same framework saved into the same folder.
+ORDER = """
+with
+
+saved as (
+    select
+        checkpoint_id,
+        is_complete,
+        kind not in ('final', 'last_copy', 'best_copy') as is_one_of_them,
+        coalesce(step, epoch) as place,
+        last_modified_at
+    from marts.checkpoints
+    where
+        bucket = $2 and framework = $3
+        and starts_with(checkpoint_uri, $4)
+        and not contains(substr(checkpoint_uri, length($4) + 1), '/')
+),
+
+ranked as (
+    select
+        *,
+        rank() over (order by place desc nulls last) as by_step,
+        rank() over (order by last_modified_at desc) as by_time
+    from saved
+    where is_complete and is_one_of_them
+)
+
+select
+    (select count(*) from ranked) as complete_count,
+    ranked.by_step,
+    ranked.by_time,
+    ranked.place is not null as has_place
+from saved
+left outer join ranked on saved.checkpoint_id = ranked.checkpoint_id
+where saved.checkpoint_id = $1
+"""
+
+HAS_WITNESSES = """
+select 1 from information_schema.tables
+where table_schema = 'marts' and table_name = 'checkpoint_witnesses'
+"""
+
+WITNESSES = f"""
+select witness_kind, witness, says, checkpoint_id, outcome, remark, is_heard
+from marts.checkpoint_witnesses
+where
+    bucket = $2
+    and (
+        checkpoint_id = $1
+        or (
+            framework = $3
+            and witness_kind in ('latest', 'best')
+            and (case provider when 'gcp' then 'gs' else 's3' end)
+            || '://' || bucket || '/' || save_directory = $4
+        )
+    )
+order by
+    list_position(['latest', 'best', 'metric', 'registered', 'in_use', 'pinned'], witness_kind),
+    checkpoint_id = $1 desc, is_heard desc, witness, says
+limit {WITNESSES_SHOWN}
 """
 
 NEAR = """

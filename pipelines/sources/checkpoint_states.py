@@ -74,7 +74,7 @@ def find(
     ]
     if not rows and not known:
         return Found()
-    rows.sort(key=lambda row: (row["object_key"], row["framework"], row["metric_name"] or ""))
+    rows.sort(key=_place_of)
     warnings = tuple(_warnings(uri, new, len(asked) - len(chosen)))
     return Found((_delivery(place, listing, rows, now),), warnings=warnings)
 
@@ -97,6 +97,11 @@ def _delivery(place: Place, listing: Landed, rows: list[Row], now: datetime) -> 
         snapshot_at=listing.snapshot_at,
     )
     return observed.keep(place, delivery, rows)
+
+
+def _place_of(row: Row) -> tuple[str, ...]:
+    what = row["framework"], row["tells"], row["subject_directory"], row["metric_name"] or ""
+    return row["object_key"], *what
 
 
 def _same(status: str) -> str:
@@ -220,17 +225,18 @@ def _told(candidate: Candidate, answer: Answer) -> list[Row]:
         # Of what has changed since it was listed, nothing is known under the listed ETag.
         status = "unreadable" if answer.status == "read" else answer.status
         return [_row(candidate, replace(answer, status=status, message=str(error)), Told())]
-    if not told.metrics:
-        return [_row(candidate, answer, told)]
-    return [_row(candidate, answer, told, name, value) for name, value in told.metrics]
+    rows = [_row(candidate, answer, told, metric) for metric in told.metrics]
+    for folder, metrics in told.saves.items():
+        about = {"subject_directory": f"{candidate.directory}{folder}/", "place": "checkpoint"}
+        rows += [{**_row(candidate, answer, told, metric), **about} for metric in metrics]
+    return rows or [_row(candidate, answer, told)]
 
 
 def _row(
     candidate: Candidate,
     answer: Answer,
     told: Told,
-    metric_name: str | None = None,
-    metric_value: float | None = None,
+    metric: tuple[str | None, float | None] = (None, None),
 ) -> Row:
     file = candidate.wanted.file
     return {
@@ -250,8 +256,8 @@ def _row(
         "status": answer.status,
         "latest_value": told.latest,
         "best_value": told.best,
-        "metric_name": metric_name,
-        "metric_value": metric_value,
+        "metric_name": metric[0],
+        "metric_value": metric[1],
         "message": answer.message,
         "read_by": _read_by(file),
     }

@@ -49,7 +49,9 @@ _CHOSEN = """
 with matched as (
     select *, nullif(regexp_extract(object_key, $in_checkpoint, 1), '') as save
     from listed
-    where regexp_full_match(leaf, $name)
+    where
+        regexp_full_match(leaf, $name)
+        and ($beside is null or directory in (select directory from listed where leaf = $beside))
 ), placed as (
     select *, coalesce(save, directory) as subject, save is not null as is_of_save
     from matched
@@ -107,7 +109,8 @@ class Candidate:
 def wanted_files() -> tuple[Wanted, ...]:
     """Return what is worth reading.
 
-    A pin keeps by being there, whatever it says; a metric beside the checkpoints is of none of them.
+    A pin keeps by being there, whatever it says; a metric beside the checkpoints is of none of them, unless
+    the file says of which.
     """
     return tuple(
         Wanted(
@@ -117,7 +120,7 @@ def wanted_files() -> tuple[Wanted, ...]:
         )
         for framework in read_frameworks()
         for file in framework.state_files
-        if file.tells != "pin" and (file.tells, file.place) != ("metric", "run")
+        if file.tells != "pin" and ((file.tells, file.place) != ("metric", "run") or file.about)
     )
 
 
@@ -151,6 +154,7 @@ def _chosen(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> list[Candi
         _CHOSEN,
         {
             "name": _expression(file.name),
+            "beside": file.beside,
             "in_checkpoint": _in_checkpoint(wanted) if is_in_checkpoint else _NOWHERE,
             "most": MOST_METRICS if file.tells == "metric" else NEWEST,
         },
@@ -164,7 +168,7 @@ def _in_checkpoint(wanted: Wanted) -> str:
 
 
 def _sieved(table: str, path: Path, wanted: Sequence[Wanted]) -> str:
-    names = {each.file.name for each in wanted}
+    names = {name for each in wanted for name in (each.file.name, each.file.beside) if name}
     exact = sorted(name for name in names if not _MARK.search(name))
     patterns = sorted(_expression(name) for name in names if _MARK.search(name))
     tests = [f"leaf in ({', '.join(map(quote, exact))})"] if exact else []

@@ -9,17 +9,22 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 from pipelines.reference.layout_catalogue import StateFile
 
-REVISION = 1
+REVISION = 2
 """Raise it when the same bytes are read otherwise than before: what was read earlier is then read again."""
 
 LONGEST_VALUE = 4_096
 """Characters of a name or path: no key and no path of a Linux host is longer."""
 MOST_METRICS = 50
-"""Metrics of one file; more than any trainer compares checkpoints by."""
+"""Metrics of one checkpoint; more than any trainer compares checkpoints by."""
+MOST_SAVES = 1_000
+"""Checkpoints that one file tells of, the last ones; where others are still there, the best stays unknown."""
+DEEPEST_METRIC = 5
+"""Levels of a metric's name, such as `env_runners/episode_return_mean`."""
 MOST_BYTES: Mapping[str, int] = {
     # A name or a path. What is called `latest` and is larger is no pointer.
     "text": 64 * 1024,
@@ -27,6 +32,8 @@ MOST_BYTES: Mapping[str, int] = {
     "textproto": 1024 * 1024,
     # The Trainer writes a line of log history into it at every few steps.
     "json": 16 * 1024 * 1024,
+    # A line per report, each with all settings.
+    "jsonlines": 16 * 1024 * 1024,
 }
 """What is read of a file at most, by how it is written."""
 
@@ -48,6 +55,8 @@ class Told:
     best: str | None = None
     metrics: tuple[tuple[str, float], ...] = ()
     """Metrics of the one checkpoint that the file belongs to: name and value."""
+    saves: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
+    """The same of several checkpoints, by the names of their folders beside the file."""
 
 
 def parse_state(data: bytes, file: StateFile) -> Told:
@@ -57,8 +66,10 @@ def parse_state(data: bytes, file: StateFile) -> Told:
         Unreadable: it is not written as it should be, or holds what can be no name.
     """
     find = _FORMATS[file.format](_text(data))
+    if file.about is not None:
+        return Told(saves=_saves(find(file.each or "*"), file))
     if file.tells == "metric":
-        return Told(metrics=tuple(_metrics(find(file.best or "*"), file.best or file.name))[:MOST_METRICS])
+        return Told(metrics=_measured_by(find(file.best or "*"), file))
     says_latest = file.tells in {"latest", "both"}
     says_best = file.tells in {"best", "both"}
     return Told(
@@ -110,6 +121,19 @@ def _at(document: object, path: str) -> object:
             case _:
                 return None
     return document
+
+
+def _jsonlines(text: str) -> Callable[[str], object]:
+    lines = text.splitlines()
+    entries = list[object]()
+    for number, line in enumerate(lines, start=1):
+        try:
+            entries.append(_json(line)("*") if line.strip() else None)
+        except Unreadable as error:
+            # It was copied while somebody wrote its last line.
+            if number < len(lines) or number == 1:
+                raise Unreadable(f"{error} in line {number}") from None
+    return lambda path: _at(entries, path)
 
 
 def _textproto(text: str) -> Callable[[str], object]:
@@ -168,12 +192,42 @@ def _name(text: str) -> str:
     return text
 
 
-def _metrics(found: object, name: str) -> Iterator[tuple[str, float]]:
+def _saves(entries: object, file: StateFile) -> dict[str, tuple[tuple[str, float], ...]]:
+    if not isinstance(entries, list):
+        raise Unreadable(f"{file.each or 'it'} is no list of checkpoints")
+    found = dict[str, tuple[tuple[str, float], ...]]()
+    for entry in entries:
+        name = _value(_at(entry, file.about or ""))
+        if name is not None:
+            # Of a checkpoint that was reported twice, the last word counts.
+            found.pop(name, None)
+            found[_folder(name)] = _measured_by(_at(entry, file.best or "*"), file)
+    return dict(list(found.items())[-MOST_SAVES:])
+
+
+def _folder(name: str) -> str:
+    if name in {".", ".."} or "/" in name:
+        raise Unreadable("what should name a folder beside it holds a path")
+    return name
+
+
+def _measured_by(found: object, file: StateFile) -> tuple[tuple[str, float], ...]:
+    if isinstance(found, dict):
+        found = {name: value for name, value in found.items() if name not in file.leaves_out}
+    name = "" if isinstance(found, dict) else file.best or file.name
+    metrics = tuple(islice(_metrics(found, name), MOST_METRICS + 1))
+    if len(metrics) > MOST_METRICS:
+        raise Unreadable(f"it holds more than {MOST_METRICS} metrics: which of them counts is not known")
+    return metrics
+
+
+def _metrics(found: object, name: str, level: int = 1) -> Iterator[tuple[str, float]]:
     match found:
+        case dict() if level > DEEPEST_METRIC:
+            raise Unreadable("its metrics are nested too deeply")
         case dict():
             for key, value in found.items():
-                if not isinstance(value, dict):
-                    yield from _metrics(value, str(key))
+                yield from _metrics(value, f"{name}/{key}" if name else str(key), level + 1)
         case bool():
             return
         case int() | float() | str():
@@ -183,6 +237,9 @@ def _metrics(found: object, name: str) -> Iterator[tuple[str, float]]:
 
 
 def _measured(found: float | str) -> float | None:
+    if isinstance(found, str) and "_" in found:
+        # An id such as 12345_00000 is a number in Python, and nowhere else.
+        return None
     try:
         number = float(found)
     except (ValueError, OverflowError):
@@ -193,6 +250,7 @@ def _measured(found: float | str) -> float | None:
 _FORMATS: Mapping[str, Callable[[str], Callable[[str], object]]] = {
     "text": _plain,
     "json": _json,
+    "jsonlines": _jsonlines,
     "textproto": _textproto,
 }
 """From a text to what finds a field in it."""

@@ -46,14 +46,15 @@ def check_columns(connection: duckdb.DuckDBPyConnection, model: Model, table: st
 def _check_key(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     key = ", ".join(quote_name(column) for column in model.description.key)
     missing = " or ".join(f"{quote_name(column)} is null" for column in model.description.key)
-    table = quote_table(model.table)
-    nulls = connection.execute(f"select {key} from {table} where {missing} limit {SHOWN_ROWS}").fetchall()
+    broken = connection.execute(
+        f"select {key}, count(*) as times, {missing} as is_missing from {quote_table(model.table)} "
+        f"group by {key} having times > 1 or is_missing order by is_missing desc limit {SHOWN_ROWS}"
+    ).fetchall()
+    nulls = [row[:-2] for row in broken if row[-1]]
     if nulls:
         raise _broken_key(model, "is null", nulls)
-    twice = connection.execute(
-        f"select {key}, count(*) as times from {table} group by {key} having times > 1 limit {SHOWN_ROWS}"
-    ).fetchall()
-    if twice:
+    if broken:
+        twice = [row[:-1] for row in broken]
         raise _broken_key(model, "is not unique (the last figure is how often it occurs)", twice)
 
 

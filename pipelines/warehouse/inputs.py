@@ -7,10 +7,18 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.domain.clean_ups import CleanUp
 from pipelines.domain.deliveries import Landed, Rejected
 from pipelines.domain.pins import Pin
 from pipelines.domain.quoting import quote, quote_name, quote_table
-from pipelines.domain.raw_tables import ADDED_COLUMNS, DELIVERIES, LANDED_AT, RAW_TABLES, Columns
+from pipelines.domain.raw_tables import (
+    ADDED_COLUMNS,
+    CLEAN_UPS,
+    DELIVERIES,
+    LANDED_AT,
+    RAW_TABLES,
+    Columns,
+)
 from pipelines.domain.teams import Teams
 from pipelines.errors import Terminal
 from pipelines.reference import reference_tables
@@ -51,6 +59,8 @@ class Inputs:
     """What people want kept."""
     prices: Sequence[PriceList] = ()
     """A company's own price files, in the order of `moraine.yaml`."""
+    clean_ups: Sequence[CleanUp] = ()
+    """What became of every plan that was carried out."""
 
 
 def given_tables() -> Mapping[str, Columns]:
@@ -59,7 +69,7 @@ def given_tables() -> Mapping[str, Columns]:
     kept = {f"reference.{table.name}": table.columns for table in reference_tables()}
     owned = {f"reference.{name}": columns for name, columns in OWNER_TABLES.items()}
     settings = {"reference.sources": SOURCES, "reference.pins": PINS, **owned}
-    return {**raw, "raw.deliveries": DELIVERIES, **kept, **settings}
+    return {**raw, "raw.deliveries": DELIVERIES, "raw.clean_ups": CLEAN_UPS, **kept, **settings}
 
 
 def load_inputs(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
@@ -79,6 +89,8 @@ def load_inputs(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
         _load_raw(connection, name, inputs.files.get(name, ()))
     entries = [*map(_ledger_row, inputs.ledger), *map(_quarantine_row, inputs.quarantined)]
     fill_table(connection, "raw.deliveries", DELIVERIES, entries)
+    changes = [row for clean_up in inputs.clean_ups for row in clean_up.rows()]
+    fill_table(connection, "raw.clean_ups", CLEAN_UPS, changes)
     load_reference(connection, inputs.teams, inputs.sources, inputs.prices, inputs.pins)
 
 

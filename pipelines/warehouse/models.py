@@ -4,6 +4,7 @@ The folder is the layer and the schema; the file name is the table. What a model
 selects from: nothing is declared twice.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,9 @@ MAY_READ: Mapping[str, frozenset[str]] = {
     "marts": frozenset({"intermediate", "staging", "reference", "marts"}),
 }
 """Which layer selects from which. Data flows one way."""
+
+# Whatever else begins like this and changes something has no tables to be named without a database.
+_BEGINS_LIKE_A_SELECT = re.compile(r"(?:\s|--[^\n]*\n)*(?:with|select)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +119,14 @@ def tables_read(sql: str, *, origin: str) -> tuple[str, ...]:
     Raises:
         Terminal: it is not one select, or a table has no schema.
     """
-    _check_is_select(sql, origin)
-    # The client's own connection serves: nothing is run, and to open one for each model takes longer.
-    found = duckdb.get_table_names(sql, qualified=True)
+    try:
+        # The client's own connection serves: nothing is run, and to open one for each model takes longer.
+        found = duckdb.get_table_names(sql, qualified=True)
+    except duckdb.Error as error:
+        _check_is_select(sql, origin)
+        raise _unreadable(error, origin) from None
+    if not _BEGINS_LIKE_A_SELECT.match(sql):
+        _check_is_select(sql, origin)
     for table in sorted(found):
         if "." not in table:
             raise Terminal(
@@ -132,12 +141,16 @@ def _check_is_select(sql: str, origin: str) -> None:
     try:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
-        problem = str(error).splitlines()[0]
-        raise Terminal(f"not readable as SQL: {problem}", where=origin, fix="Correct the query.") from None
+        raise _unreadable(error, origin) from None
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise Terminal(
             "not one bare select", where=origin, fix="Keep one select per file, without a semicolon."
         )
+
+
+def _unreadable(error: duckdb.Error, origin: str) -> Terminal:
+    problem = str(error).splitlines()[0]
+    return Terminal(f"not readable as SQL: {problem}", where=origin, fix="Correct the query.")
 
 
 def _check_reads(model: Model, known: set[str]) -> None:

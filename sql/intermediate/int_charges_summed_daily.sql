@@ -7,6 +7,72 @@ charges as (
 
 ),
 
+line_items as (
+
+    select * from intermediate.int_line_items_summed_daily
+
+),
+
+unioned as (
+
+    select
+        billing_account_id,
+        sub_account_id,
+        resource_id,
+        provider_name,
+        service_code,
+        service_name,
+        service_category,
+        meter,
+        operation,
+        charge_category,
+        charge_class,
+        region_id,
+        usage_unit,
+        currency,
+        tags,
+        usage_quantity,
+        billed_cost,
+        effective_cost,
+        list_cost,
+        contracted_cost,
+        unused_commitment_cost,
+        line_count,
+        usage_date
+
+    from charges
+
+    union all
+
+    select
+        billing_account_id,
+        sub_account_id,
+        resource_id,
+        provider_name,
+        service_code,
+        null as service_name,
+        null as service_category,
+        meter,
+        operation,
+        charge_category,
+        charge_class,
+        region_id,
+        usage_unit,
+        currency,
+        tags,
+        usage_quantity,
+        billed_cost,
+        effective_cost,
+        list_cost,
+        contracted_cost,
+        unused_commitment_cost,
+        line_count,
+        usage_date
+
+    from line_items
+
+),
+
 summed as (
 
     select
@@ -40,9 +106,10 @@ summed as (
         sum(unused_commitment_cost) filter (
             where unused_commitment_cost <> 0
         ) as unused_commitment_cost,
+        sum(line_count)::bigint as line_count,
         usage_date
 
-    from charges
+    from unioned
 
     group by all
 
@@ -73,6 +140,7 @@ filled as (
         billed_cost + coalesce(list_difference, 0) as list_cost,
         billed_cost + coalesce(contracted_difference, 0) as contracted_cost,
         coalesce(unused_commitment_cost, 0) as unused_commitment_cost,
+        line_count,
         usage_date
 
     from summed
@@ -115,6 +183,7 @@ identified as (
         list_cost,
         contracted_cost,
         unused_commitment_cost,
+        line_count,
         usage_date
 
     from filled

@@ -1,11 +1,5 @@
--- One row per line of any bill, in FOCUS terms, and one more for a promotion on it.
+-- One row per line of a Google or FOCUS bill, in FOCUS terms, and one more for a promotion on it.
 with
-
-line_items as (
-
-    select * from staging.stg_aws_cur2__line_items
-
-),
 
 charges as (
 
@@ -16,134 +10,6 @@ charges as (
 google_costs as (
 
     select * from staging.stg_gcp_billing__costs
-
-),
-
-line_items_paid as (
-
-    select
-        *,
-        -- Most lines are plain usage, and are asked first: a bill has millions of them.
-        line_item_type = 'Usage' as is_usage,
-        coalesce(net_unblended_cost, unblended_cost) as paid_cost
-
-    from line_items
-
-),
-
-line_items_in_focus as (
-
-    select
-        landed_file,
-        landed_row,
-        payer_account_id as billing_account_id,
-        usage_account_id as sub_account_id,
-        resource_id,
-        'AWS' as provider_name,
-        -- The product code tells S3 from EC2 on transfers too, where the service code does not.
-        coalesce(product_code, service_code) as service_code,
-        null as service_name,
-        null as service_category,
-        usage_type as meter,
-        operation,
-        case
-            when is_usage
-                then 'Usage'
-            when line_item_type in ('Tax', 'Credit')
-                then line_item_type
-            when
-                line_item_type in (
-                    'Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee'
-                )
-                then 'Purchase'
-            when line_item_type = 'Refund' and savings_plan_arn is not null
-                then 'Purchase'
-            else 'Usage'
-        end as charge_category,
-        -- FOCUS calls a correction only what changes a period that was invoiced before.
-        case
-            when line_item_type = 'Refund' and usage_start_at < billing_period_start_at
-                then 'Correction'
-        end as charge_class,
-        region_id,
-        pricing_unit as usage_unit,
-        currency,
-        resource_tags as tags,
-        -- A savings plan's usage comes twice, once covered and once negated: count it once.
-        case
-            when line_item_type = 'SavingsPlanNegation'
-                then 0
-            else usage_amount
-        end as usage_quantity,
-        paid_cost as billed_cost,
-        case
-            when is_usage
-                then paid_cost
-            when line_item_type = 'SavingsPlanCoveredUsage'
-                then coalesce(savings_plan_net_effective_cost, savings_plan_effective_cost)
-            when line_item_type = 'SavingsPlanRecurringFee'
-                then savings_plan_commitment_to_date - savings_plan_used_commitment
-            when line_item_type in ('SavingsPlanNegation', 'SavingsPlanUpfrontFee')
-                then 0
-            when line_item_type = 'DiscountedUsage'
-                then coalesce(reservation_net_effective_cost, reservation_effective_cost)
-            when line_item_type = 'RIFee'
-                then
-                    coalesce(reservation_net_unused_upfront_fee, reservation_unused_upfront_fee, 0)
-                    + coalesce(
-                        reservation_net_unused_recurring_fee, reservation_unused_recurring_fee, 0
-                    )
-            when line_item_type = 'Fee' and reservation_arn is not null
-                then 0
-            when line_item_type = 'Refund' and savings_plan_arn is not null
-                then 0
-            else paid_cost
-        end as effective_cost,
-        case
-            -- The free tier costs nothing, but its public price is not nothing.
-            when is_usage and unblended_cost = 0
-                then 0
-            when is_usage or line_item_type in ('DiscountedUsage', 'SavingsPlanCoveredUsage')
-                then coalesce(public_on_demand_cost, unblended_cost)
-            when
-                line_item_type in (
-                    'SavingsPlanNegation',
-                    'Discount',
-                    'BundledDiscount',
-                    'EdpDiscount',
-                    'PrivateRateDiscount'
-                )
-                then 0
-            else paid_cost
-        end as list_cost,
-        -- What the account's own prices come to before commitments; a report shows no other.
-        case
-            when is_usage
-                then paid_cost
-            when line_item_type = 'SavingsPlanNegation'
-                then 0
-            when line_item_type = 'DiscountedUsage'
-                then coalesce(public_on_demand_cost, unblended_cost)
-            else paid_cost
-        end as contracted_cost,
-        case
-            when is_usage
-                then 0
-            when line_item_type = 'SavingsPlanRecurringFee'
-                then savings_plan_commitment_to_date - savings_plan_used_commitment
-            when line_item_type = 'RIFee'
-                then
-                    coalesce(reservation_net_unused_upfront_fee, reservation_unused_upfront_fee, 0)
-                    + coalesce(
-                        reservation_net_unused_recurring_fee, reservation_unused_recurring_fee, 0
-                    )
-            else 0
-        end as unused_commitment_cost,
-        true as is_comparable,
-        1 as line_count,
-        coalesce(usage_start_at, billing_period_start_at)::date as usage_date
-
-    from line_items_paid
 
 ),
 
@@ -316,10 +182,6 @@ google_promotions as (
 ),
 
 unioned as (
-
-    select * from line_items_in_focus
-
-    union all
 
     select * from google_costs_in_focus
 

@@ -1,59 +1,46 @@
--- One row per directory, layout and rule: files there that prove a checkpoint or the run of one.
+-- One row per signature, layout, rule and mark: what files of such a directory prove.
 with
 
-objects as (
+directories as (
 
-    select * from intermediate.int_objects_listed
+    select * from intermediate.int_directories_signed
 
 ),
 
 file_names as (
 
-    select * from intermediate.int_file_names_matched
+    select * from intermediate.int_file_names_proving
 
 ),
 
-rules as (
+signatures as (
 
-    select * from reference.layout_files
-
-    where is_anchor or is_proof_of_run or is_unfinished_mark
+    select distinct signature from directories
 
 ),
 
-proving_names as (
+kinds as (
 
     select
-        file_names.leaf,
-        file_names.layout_id,
-        file_names.file_rule,
-        case when rules.is_unfinished_mark then file_names.stem end as marked_name
+        signature,
+        unnest(string_split(signature, ' '))::bigint as name_kind
 
-    from file_names
-
-    inner join rules
-        on
-            file_names.layout_id = rules.layout_id
-            and file_names.file_rule = rules.file_rule
+    from signatures
 
 ),
 
 anchors as (
 
     select distinct
-        objects.provider,
-        objects.bucket,
-        objects.directory,
-        proving_names.layout_id,
-        proving_names.file_rule,
-        proving_names.marked_name
+        kinds.signature,
+        file_names.layout_id,
+        file_names.file_rule,
+        file_names.marked_name
 
-    from objects
+    from kinds
 
-    inner join proving_names
-        on objects.leaf = proving_names.leaf
-
-    where objects.directory != ''
+    inner join file_names
+        on kinds.name_kind = file_names.name_kind
 
 )
 

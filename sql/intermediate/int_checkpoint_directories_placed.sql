@@ -1,4 +1,4 @@
--- One row per directory with files of a checkpoint: which one, and what names mean there.
+-- One row per place of a checkpoint, a directory or a name in one: what names mean there.
 with
 
 checkpoints as (
@@ -10,6 +10,12 @@ checkpoints as (
 directories as (
 
     select * from intermediate.int_directories_assigned_to_checkpoints
+
+),
+
+signed as (
+
+    select * from intermediate.int_directories_signed
 
 ),
 
@@ -93,25 +99,40 @@ deciding_rules as (
 
 ),
 
-deciding_files as (
+deciding_signatures as (
 
-    select distinct
-        places.checkpoint_id,
+    select
+        anchors.signature,
+        anchors.layout_id,
         anchors.file_rule
 
-    from places
-
-    inner join anchors
-        on
-            places.provider = anchors.provider
-            and places.bucket = anchors.bucket
-            and places.directory = anchors.directory
-            and places.layout_id = anchors.layout_id
+    from anchors
 
     inner join deciding_rules
         on
             anchors.layout_id = deciding_rules.layout_id
             and anchors.file_rule = deciding_rules.file_rule
+
+),
+
+deciding_files as (
+
+    select distinct
+        places.checkpoint_id,
+        deciding_signatures.file_rule
+
+    from places
+
+    inner join signed
+        on
+            places.provider = signed.provider
+            and places.bucket = signed.bucket
+            and places.directory = signed.directory
+
+    inner join deciding_signatures
+        on
+            signed.signature = deciding_signatures.signature
+            and places.layout_id = deciding_signatures.layout_id
 
 ),
 
@@ -134,6 +155,7 @@ in_context as (
         places.provider,
         places.bucket,
         places.directory,
+        null::varchar as leaf,
         places.layout_id,
         places.checkpoint_id,
         places.folder_shape,
@@ -157,6 +179,51 @@ in_context as (
     left outer join deciding
         on places.checkpoint_id = deciding.checkpoint_id
 
+),
+
+-- Files side by side that are a checkpoint by their name.
+single_files as (
+
+    select
+        provider,
+        bucket,
+        directory,
+        leaf,
+        layout_id,
+        checkpoint_id,
+        '' as folder_shape,
+        null::varchar as folder_rule,
+        '' as rules_there,
+        null::bigint as context_number,
+        true as is_top,
+        false as is_final,
+        false as is_temporary
+
+    from checkpoints
+
+    where grain = 'object'
+
+),
+
+unioned as (
+
+    select * from in_context
+
+    union all
+
+    select * from single_files
+
+),
+
+-- A number is what each of millions of objects carries of all this.
+numbered as (
+
+    select
+        row_number() over (order by context_number, layout_id) as place_number,
+        *
+
+    from unioned
+
 )
 
-select * from in_context
+select * from numbered

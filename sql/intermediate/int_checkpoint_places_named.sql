@@ -1,6 +1,12 @@
 -- One row per directory and layout that an anchor proves and whose own name is one of a checkpoint.
 with
 
+directories as (
+
+    select * from intermediate.int_directories_signed
+
+),
+
 anchors as (
 
     select * from intermediate.int_checkpoint_anchors_found
@@ -27,6 +33,40 @@ name_rules as (
 
 ),
 
+-- An anchor says how far up its checkpoint begins, and in which folder it must lie itself.
+proofs as (
+
+    select distinct
+        anchors.signature,
+        anchors.layout_id,
+        levels.levels_up,
+        rules.folder_shape,
+        rules.folder_starts
+
+    from anchors
+
+    inner join levels
+        on
+            anchors.layout_id = levels.layout_id
+            and anchors.file_rule = levels.file_rule
+
+    inner join rules
+        on
+            anchors.layout_id = rules.layout_id
+            and anchors.file_rule = rules.file_rule
+
+),
+
+distances as (
+
+    select distinct
+        signature,
+        levels_up
+
+    from proofs
+
+),
+
 cut as (
 
     select
@@ -34,94 +74,105 @@ cut as (
         string_split(directory, '/') as folders,
         length(directory) - length(replace(directory, '/', '')) as levels_down
 
-    from anchors
+    from directories
 
 ),
 
--- An anchor says how far up its checkpoint begins, and in which folder it must lie itself.
-placed as (
+-- Where a checkpoint may begin, whatever its layout.
+begun as (
 
     select
         cut.provider,
         cut.bucket,
-        cut.layout_id,
-        cut.folders,
-        cut.levels_down - levels.levels_up as levels_down
+        cut.signature,
+        distances.levels_up,
+        cut.levels_down - distances.levels_up as levels_down,
+        case
+            when distances.levels_up = 0 then cut.directory
+            else
+                array_to_string(
+                    list_slice(cut.folders, 1, cut.levels_down - distances.levels_up), '/'
+                )
+                || '/'
+        end as directory,
+        cut.folders[cut.levels_down - distances.levels_up] as checkpoint_name,
+        cut.folders[cut.levels_down - distances.levels_up - 1] as around,
+        cut.folders[cut.levels_down] as anchor_folder
 
     from cut
 
-    inner join levels
-        on
-            cut.layout_id = levels.layout_id
-            and cut.file_rule = levels.file_rule
+    inner join distances
+        on cut.signature = distances.signature
 
-    inner join rules
-        on
-            cut.layout_id = rules.layout_id
-            and cut.file_rule = rules.file_rule
-
-    where
-        cut.levels_down > levels.levels_up
-        and (
-            rules.folder_shape is null
-            or rules.folder_shape
-            = regexp_replace(replace(cut.folders[cut.levels_down], '#', '!'), '[0-9]+', '#', 'g')
-            or starts_with(cut.folders[cut.levels_down], rules.folder_starts)
-        )
-
-),
-
-places as (
-
-    select distinct
-        provider,
-        bucket,
-        array_to_string(list_slice(folders, 1, levels_down), '/') || '/' as directory,
-        folders[levels_down] as checkpoint_name,
-        regexp_replace(replace(folders[levels_down - 1], '#', '!'), '[0-9]+', '#', 'g')
-            as around_shape,
-        layout_id,
-        levels_down
-
-    from placed
+    where cut.levels_down > distances.levels_up
 
 ),
 
 names as (
 
     select distinct
-        layout_id,
+        signature,
+        levels_up,
         checkpoint_name,
-        around_shape,
-        regexp_replace(replace(checkpoint_name, '#', '!'), '[0-9]+', '#', 'g') as shape
+        around,
+        anchor_folder
 
-    from places
+    from begun
+
+),
+
+shaped as (
+
+    select
+        *,
+        regexp_replace(replace(checkpoint_name, '#', '!'), '[0-9]+', '#', 'g') as shape,
+        regexp_replace(replace(around, '#', '!'), '[0-9]+', '#', 'g') as around_shape,
+        regexp_replace(replace(anchor_folder, '#', '!'), '[0-9]+', '#', 'g') as anchor_shape
+
+    from names
+
+),
+
+-- Few shapes stand for all names.
+shapes as (
+
+    select distinct
+        proofs.layout_id,
+        shaped.shape,
+        shaped.around_shape
+
+    from shaped
+
+    inner join proofs
+        on
+            shaped.signature = proofs.signature
+            and shaped.levels_up = proofs.levels_up
 
 ),
 
 matched as (
 
     select
-        names.layout_id,
-        names.checkpoint_name,
-        names.around_shape,
+        shapes.layout_id,
+        shapes.shape,
+        shapes.around_shape,
         min(name_rules.name_rule) as name_rule
 
-    from names
+    from shapes
 
     inner join name_rules
-        on names.layout_id = name_rules.layout_id
+        on shapes.layout_id = name_rules.layout_id
 
     where
-        (name_rules.in_folder_shape is null or name_rules.in_folder_shape = names.around_shape)
+        (name_rules.in_folder_shape is null or name_rules.in_folder_shape = shapes.around_shape)
         and (
-            names.shape = name_rules.shape
+            shapes.shape = name_rules.shape
             or (
                 not name_rules.is_exact
-                and starts_with(names.shape, name_rules.starts_text)
-                and contains(names.shape, name_rules.contains_text)
-                and ends_with(names.shape, name_rules.ends_text)
-                and length(names.shape)
+                and starts_with(shapes.shape, name_rules.starts_text)
+                and contains(shapes.shape, name_rules.contains_text)
+                and ends_with(shapes.shape, name_rules.ends_text)
+                and length(shapes.shape)
                 >= length(name_rules.starts_text)
                 + length(name_rules.contains_text)
                 + length(name_rules.ends_text)
@@ -132,24 +183,57 @@ matched as (
 
 ),
 
-named as (
+proved as (
 
-    select
-        places.provider,
-        places.bucket,
-        places.directory,
-        places.checkpoint_name,
-        places.layout_id,
-        matched.name_rule,
-        places.levels_down
+    select distinct
+        shaped.signature,
+        shaped.levels_up,
+        shaped.checkpoint_name,
+        shaped.around,
+        shaped.anchor_folder,
+        matched.layout_id,
+        matched.name_rule
 
-    from places
+    from shaped
+
+    inner join proofs
+        on
+            shaped.signature = proofs.signature
+            and shaped.levels_up = proofs.levels_up
 
     inner join matched
         on
-            places.layout_id = matched.layout_id
-            and places.checkpoint_name = matched.checkpoint_name
-            and places.around_shape is not distinct from matched.around_shape
+            proofs.layout_id = matched.layout_id
+            and shaped.shape = matched.shape
+            and shaped.around_shape is not distinct from matched.around_shape
+
+    where
+        proofs.folder_shape is null
+        or proofs.folder_shape = shaped.anchor_shape
+        or starts_with(shaped.anchor_folder, proofs.folder_starts)
+
+),
+
+named as (
+
+    select distinct
+        begun.provider,
+        begun.bucket,
+        begun.directory,
+        begun.checkpoint_name,
+        proved.layout_id,
+        proved.name_rule,
+        begun.levels_down
+
+    from begun
+
+    inner join proved
+        on
+            begun.signature = proved.signature
+            and begun.levels_up = proved.levels_up
+            and begun.checkpoint_name = proved.checkpoint_name
+            and begun.around is not distinct from proved.around
+            and begun.anchor_folder = proved.anchor_folder
 
 )
 

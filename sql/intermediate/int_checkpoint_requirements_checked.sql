@@ -13,6 +13,12 @@ files as (
 
 ),
 
+places as (
+
+    select * from intermediate.int_checkpoint_directories_placed
+
+),
+
 requirements as (
 
     select * from reference.layout_requirements
@@ -22,6 +28,98 @@ requirements as (
 conditions as (
 
     select * from reference.layout_conditions
+
+),
+
+asking as (
+
+    select
+        layout_id,
+        file_rule
+
+    from requirements
+
+    union
+
+    select
+        layout_id,
+        file_rule
+
+    from conditions
+
+),
+
+rules_there as (
+
+    select distinct
+        places.checkpoint_id,
+        files.file_rule
+
+    from files
+
+    inner join places
+        on files.place_number = places.place_number
+
+    inner join asking
+        on
+            places.layout_id = asking.layout_id
+            and files.file_rule = asking.file_rule
+
+),
+
+listed as (
+
+    select
+        checkpoint_id,
+        array_to_string(list_sort(list(file_rule)), ' ') as contents
+
+    from rules_there
+
+    group by all
+
+),
+
+held as (
+
+    select
+        checkpoints.checkpoint_id,
+        checkpoints.provider,
+        checkpoints.bucket,
+        checkpoints.save_directory,
+        checkpoints.layout_id,
+        checkpoints.grain != 'run' as is_save,
+        coalesce(listed.contents, '') as contents
+
+    from checkpoints
+
+    left outer join listed
+        on checkpoints.checkpoint_id = listed.checkpoint_id
+
+),
+
+-- Many checkpoints hold the same kinds of files: what they lack is found once.
+kinds as (
+
+    select distinct
+        layout_id,
+        provider,
+        is_save,
+        contents
+
+    from held
+
+),
+
+kind_rules as (
+
+    select
+        layout_id,
+        provider,
+        is_save,
+        contents,
+        unnest(string_split(contents, ' ')) as file_rule
+
+    from kinds
 
 ),
 
@@ -40,101 +138,137 @@ asked as (
 
 ),
 
-needed as (
-
-    select
-        checkpoints.checkpoint_id,
-        checkpoints.provider,
-        checkpoints.bucket,
-        checkpoints.save_directory,
-        asked.layout_id,
-        asked.requirement,
-        asked.what,
-        asked.is_where_siblings_have_it,
-        asked.is_conditional
-
-    from checkpoints
-
-    inner join asked
-        on checkpoints.layout_id = asked.layout_id
-
-    where
-        (asked.provider is null or asked.provider = checkpoints.provider)
-        and (asked.is_for_final or checkpoints.grain != 'run')
-
-),
-
 met as (
 
     select distinct
-        files.checkpoint_id,
+        kind_rules.layout_id,
+        kind_rules.provider,
+        kind_rules.is_save,
+        kind_rules.contents,
         requirements.requirement
 
-    from files
+    from kind_rules
 
     inner join requirements
         on
-            files.layout_id = requirements.layout_id
-            and files.file_rule = requirements.file_rule
+            kind_rules.layout_id = requirements.layout_id
+            and kind_rules.file_rule = requirements.file_rule
 
 ),
 
 called_for as (
 
     select distinct
-        files.checkpoint_id,
+        kind_rules.layout_id,
+        kind_rules.provider,
+        kind_rules.is_save,
+        kind_rules.contents,
         conditions.requirement
 
-    from files
+    from kind_rules
 
     inner join conditions
         on
-            files.layout_id = conditions.layout_id
-            and files.file_rule = conditions.file_rule
+            kind_rules.layout_id = conditions.layout_id
+            and kind_rules.file_rule = conditions.file_rule
 
 ),
 
 compared as (
 
     select
-        needed.*,
+        kinds.layout_id,
+        kinds.provider,
+        kinds.is_save,
+        kinds.contents,
+        asked.requirement,
+        asked.what,
+        asked.is_where_siblings_have_it,
         met.requirement is not null as is_met,
-        called_for.requirement is not null as is_called_for,
-        bool_or(met.requirement is not null) over (
-            partition by
-                needed.provider,
-                needed.bucket,
-                needed.save_directory,
-                needed.layout_id,
-                needed.requirement
-        ) as has_met_sibling
+        called_for.requirement is not null or not asked.is_conditional as is_called_for
 
-    from needed
+    from kinds
+
+    inner join asked
+        on kinds.layout_id = asked.layout_id
 
     left outer join met
         on
-            needed.checkpoint_id = met.checkpoint_id
-            and needed.requirement = met.requirement
+            kinds.layout_id = met.layout_id
+            and kinds.provider = met.provider
+            and kinds.is_save = met.is_save
+            and kinds.contents = met.contents
+            and asked.requirement = met.requirement
 
     left outer join called_for
         on
-            needed.checkpoint_id = called_for.checkpoint_id
-            and needed.requirement = called_for.requirement
+            kinds.layout_id = called_for.layout_id
+            and kinds.provider = called_for.provider
+            and kinds.is_save = called_for.is_save
+            and kinds.contents = called_for.contents
+            and asked.requirement = called_for.requirement
+
+    where
+        (asked.provider is null or asked.provider = kinds.provider)
+        and (asked.is_for_final or kinds.is_save)
+
+),
+
+-- Only what siblings decide has to know who they are.
+met_by_siblings as (
+
+    select distinct
+        held.provider,
+        held.bucket,
+        held.save_directory,
+        held.layout_id,
+        compared.requirement
+
+    from held
+
+    inner join compared
+        on
+            held.layout_id = compared.layout_id
+            and held.provider = compared.provider
+            and held.is_save = compared.is_save
+            and held.contents = compared.contents
+
+    where
+        compared.is_met
+        and compared.is_where_siblings_have_it
 
 ),
 
 unmet as (
 
     select distinct
-        checkpoint_id,
-        what
+        held.checkpoint_id,
+        compared.what
 
-    from compared
+    from held
+
+    inner join compared
+        on
+            held.layout_id = compared.layout_id
+            and held.provider = compared.provider
+            and held.is_save = compared.is_save
+            and held.contents = compared.contents
+
+    left outer join met_by_siblings
+        on
+            held.provider = met_by_siblings.provider
+            and held.bucket = met_by_siblings.bucket
+            and held.save_directory = met_by_siblings.save_directory
+            and held.layout_id = met_by_siblings.layout_id
+            and compared.requirement = met_by_siblings.requirement
 
     where
-        not is_met
-        and (is_called_for or not is_conditional)
-        and (has_met_sibling or not is_where_siblings_have_it)
+        not compared.is_met
+        and compared.is_called_for
+        and (
+            met_by_siblings.requirement is not null
+            or not compared.is_where_siblings_have_it
+        )
 
 )
 

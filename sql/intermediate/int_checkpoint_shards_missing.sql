@@ -1,4 +1,4 @@
--- One row per checkpoint, directory and rule of which files are missing, with the first that is.
+-- One row per place in a checkpoint and rule of which files are missing, with the first that is.
 with
 
 expected as (
@@ -7,9 +7,9 @@ expected as (
 
 ),
 
-members as (
+files as (
 
-    select * from intermediate.int_objects_grouped_to_checkpoints
+    select * from intermediate.int_checkpoint_files_counted
 
 ),
 
@@ -21,26 +21,34 @@ broken as (
 
 ),
 
+bit_numbers as (
+
+    select unnest(generate_series(0, 61)) as bit_number
+
+),
+
 present as (
 
     select distinct
-        broken.checkpoint_id,
-        broken.directory,
+        broken.place_number,
         broken.file_rule,
-        coalesce(
-            members.shard_number,
-            coalesce(members.column_number, 0) * broken.rank_total
-            + coalesce(members.rank_number, 0)
-        ) as file_number
+        case
+            when broken.rank_total is null then files.number_block * 62 + bit_numbers.bit_number
+            else
+                coalesce(files.column_number, 0) * broken.rank_total
+                + coalesce(files.number_block * 62 + bit_numbers.bit_number, 0)
+        end as file_number
 
     from broken
 
-    inner join members
+    inner join files
         on
-            broken.checkpoint_id = members.checkpoint_id
-            and broken.directory = members.directory
-            and broken.file_rule = members.file_rule
-            and broken.shard_total = coalesce(members.shard_total, 0)
+            broken.place_number = files.place_number
+            and broken.file_rule = files.file_rule
+            and broken.shard_total = files.shard_total
+
+    inner join bit_numbers
+        on (coalesce(files.number_bits, 1) >> bit_numbers.bit_number::integer) & 1 = 1
 
 ),
 
@@ -48,9 +56,9 @@ ordered as (
 
     select
         *,
-        row_number() over (partition by checkpoint_id, directory, file_rule order by file_number)
+        row_number() over (partition by place_number, file_rule order by file_number)
         - 1 as place,
-        min(file_number) over (partition by checkpoint_id, directory, file_rule) as lowest
+        min(file_number) over (partition by place_number, file_rule) as lowest
 
     from present
 
@@ -60,8 +68,7 @@ ordered as (
 gaps as (
 
     select
-        ordered.checkpoint_id,
-        ordered.directory,
+        ordered.place_number,
         ordered.file_rule,
         min(
             case
@@ -77,8 +84,7 @@ gaps as (
 
     inner join broken
         on
-            ordered.checkpoint_id = broken.checkpoint_id
-            and ordered.directory = broken.directory
+            ordered.place_number = broken.place_number
             and ordered.file_rule = broken.file_rule
 
     group by all
@@ -88,8 +94,7 @@ gaps as (
 missing as (
 
     select
-        broken.checkpoint_id,
-        broken.directory,
+        broken.place_number,
         broken.file_rule,
         broken.shards_there,
         broken.shards_expected,
@@ -100,8 +105,7 @@ missing as (
 
     inner join gaps
         on
-            broken.checkpoint_id = gaps.checkpoint_id
-            and broken.directory = gaps.directory
+            broken.place_number = gaps.place_number
             and broken.file_rule = gaps.file_rule
 
 )

@@ -1,4 +1,4 @@
--- One row per state file, framework and metric: what was read of it last, and whether it counts.
+-- One row per state file, what it tells of which folder, and metric: what was read of it last.
 with
 
 files as (
@@ -19,7 +19,7 @@ newest as (
     select
         *,
         rank() over (
-            partition by provider, bucket, object_key, framework
+            partition by provider, bucket, object_key, framework, tells
             order by listed_at desc, read_at desc, landed_file desc
         ) as reading
 
@@ -94,6 +94,7 @@ chosen as (
         directory,
         leaf,
         framework,
+        subject_directory,
         save_directory,
         checkpoint_id as told_by_checkpoint_id,
         tells,

@@ -1,15 +1,15 @@
 -- One row per checkpoint that holds the very bytes of an earlier one elsewhere.
 with
 
-checkpoints as (
+sized as (
 
-    select * from intermediate.int_checkpoints_judged
+    select * from intermediate.int_checkpoints_sized_alike
 
 ),
 
-files as (
+alike as (
 
-    select * from intermediate.int_checkpoint_files_counted
+    select * from intermediate.int_checkpoints_marked_alike
 
 ),
 
@@ -19,53 +19,22 @@ members as (
 
 ),
 
-marked as (
+places as (
 
-    select
-        checkpoint_id,
-        min(first_weights_etag) as lowest_etag,
-        max(last_weights_etag) as highest_etag
+    select sized.*
 
-    from files
+    from sized
 
-    group by all
-
-),
-
--- Few checkpoints are as large as another and share the ETags of weights: only those are compared.
-alike as (
-
-    select
-        checkpoints.checkpoint_id,
-        checkpoints.object_count,
-        checkpoints.size_bytes,
-        checkpoints.first_modified_at
-
-    from checkpoints
-
-    inner join marked
-        on checkpoints.checkpoint_id = marked.checkpoint_id
-
-    where
-        checkpoints.state = 'complete'
-        and marked.lowest_etag is not null
-
-    qualify
-        count(*) over (
-            partition by
-                checkpoints.object_count,
-                checkpoints.size_bytes,
-                marked.lowest_etag,
-                marked.highest_etag
-        ) > 1
+    inner join alike
+        on sized.checkpoint_id = alike.checkpoint_id
 
 ),
 
 written as (
 
     select
-        alike.checkpoint_id,
-        alike.first_modified_at,
+        places.checkpoint_id,
+        places.first_modified_at,
         string_agg(
             coalesce(members.etag, '') || ' ' || members.size_bytes,
             '|'
@@ -74,10 +43,10 @@ written as (
         -- Without every ETag nothing says that the bytes are the same.
         bool_and(members.etag is not null) as is_known
 
-    from alike
+    from places
 
     inner join members
-        on alike.checkpoint_id = members.checkpoint_id
+        on places.place_number = members.place_number
 
     group by all
 

@@ -13,6 +13,12 @@ unmet as (
 
 ),
 
+signed as (
+
+    select * from intermediate.int_directories_signed
+
+),
+
 anchors as (
 
     select * from intermediate.int_checkpoint_anchors_found
@@ -22,6 +28,29 @@ anchors as (
 missing as (
 
     select * from intermediate.int_checkpoint_shards_missing
+
+),
+
+places as (
+
+    select * from intermediate.int_checkpoint_directories_placed
+
+),
+
+marked as (
+
+    select distinct
+        signed.provider,
+        signed.bucket,
+        signed.directory,
+        anchors.marked_name
+
+    from signed
+
+    inner join anchors
+        on signed.signature = anchors.signature
+
+    where anchors.marked_name != ''
 
 ),
 
@@ -45,12 +74,12 @@ gaps as (
 
     from checkpoints
 
-    inner join anchors
+    inner join marked
         on
-            checkpoints.provider = anchors.provider
-            and checkpoints.bucket = anchors.bucket
-            and checkpoints.save_directory = anchors.directory
-            and starts_with(checkpoints.checkpoint_name || '.', anchors.marked_name || '.')
+            checkpoints.provider = marked.provider
+            and checkpoints.bucket = marked.bucket
+            and checkpoints.save_directory = marked.directory
+            and starts_with(checkpoints.checkpoint_name || '.', marked.marked_name || '.')
 
     union all
 
@@ -75,20 +104,27 @@ gaps as (
     union all
 
     select
-        checkpoint_id,
+        places.checkpoint_id,
         4 as gap_order,
-        file_rule || ': ' || shards_there || ' of ' || shards_expected || ' files, missing '
+        missing.file_rule || ': ' || missing.shards_there
+        || ' of ' || missing.shards_expected || ' files, missing '
         || case
-            when rank_total is null then 'shard ' || first_missing
-            when shards_expected = rank_total then 'rank ' || first_missing
-            when rank_total = 1 then 'model-parallel rank ' || first_missing
+            when missing.rank_total is null then 'shard ' || missing.first_missing
+            when missing.shards_expected = missing.rank_total then 'rank ' || missing.first_missing
+            when missing.rank_total = 1 then 'model-parallel rank ' || missing.first_missing
             else
-                'rank ' || first_missing % rank_total
-                || ' of model-parallel rank ' || first_missing // rank_total
+                'rank ' || missing.first_missing % missing.rank_total
+                || ' of model-parallel rank ' || missing.first_missing // missing.rank_total
         end
-        || case when shards_expected - shards_there > 1 then ' and more' else '' end as gap
+        || case
+            when missing.shards_expected - missing.shards_there > 1 then ' and more'
+            else ''
+        end as gap
 
     from missing
+
+    inner join places
+        on missing.place_number = places.place_number
 
     union all
 
@@ -185,6 +221,7 @@ judged as (
         aged.optimizer_bytes,
         aged.weights_count,
         aged.pin_count,
+        aged.file_count,
         aged.marker_count,
         aged.unknown_count,
         aged.temporary_count,

@@ -114,6 +114,7 @@ newest_of_layout as (
         save_directory,
         layout_id,
         min(shards_expected) as newest_shards,
+        min(file_count) as newest_file_count,
         min(weights_count) as newest_weights_count,
         min(weights_bytes) as newest_weights_bytes
 
@@ -167,6 +168,7 @@ ordered as (
             and ranked.place_rank = 2
             and (
                 ranked.shards_expected > newest_of_layout.newest_shards
+                or ranked.file_count > newest_of_layout.newest_file_count
                 or ranked.weights_count > newest_of_layout.newest_weights_count
                 or ranked.weights_bytes > newest_of_layout.newest_weights_bytes * 2
             ),

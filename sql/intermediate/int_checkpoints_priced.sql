@@ -17,7 +17,7 @@ priced as (
 
     select
         sizes.checkpoint_id,
-        string_agg(sizes.storage_class, ',' order by sizes.storage_class) as storage_classes,
+        array_to_string(list_sort(list(sizes.storage_class)), ',') as storage_classes,
         -- A gigabyte of a bill has 2^30 bytes. A class without a rate has no price, which is not 0.
         sum(
             (sizes.size_bytes::double / 1073741824 * rates.usd_gb_month::double)::decimal(18, 6)

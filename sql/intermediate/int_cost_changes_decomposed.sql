@@ -95,6 +95,27 @@ tier_resets as (
 
 ),
 
+-- Keys that are new or gone are lines of their own, and move nobody else's share.
+used as (
+
+    select
+        comparison,
+        provider,
+        service_name,
+        usage_unit,
+        currency,
+        sum(quantity_then) as all_then,
+        sum(quantity_now) as all_now,
+        usage_date
+
+    from scaled
+
+    where is_used
+
+    group by all
+
+),
+
 priced as (
 
     select
@@ -108,25 +129,8 @@ priced as (
             * case when scaled.is_counted_by_month then 1 else scaled.cost_ratio end,
             0
         ) as price_reset,
-        -- Keys that are new or gone are lines of their own, and move nobody else's share.
-        sum(scaled.quantity_then) filter (where scaled.is_used) over (
-            partition by
-                scaled.comparison,
-                scaled.usage_date,
-                scaled.provider,
-                scaled.service_name,
-                scaled.usage_unit,
-                scaled.currency
-        ) as all_then,
-        sum(scaled.quantity_now) filter (where scaled.is_used) over (
-            partition by
-                scaled.comparison,
-                scaled.usage_date,
-                scaled.provider,
-                scaled.service_name,
-                scaled.usage_unit,
-                scaled.currency
-        ) as all_now
+        used.all_then,
+        used.all_now
 
     from scaled
 
@@ -140,6 +144,15 @@ priced as (
             and scaled.currency = tier_resets.currency
             and scaled.compared_date = tier_resets.last_date
             and scaled.same_day_of_last_month = tier_resets.first_date
+
+    left outer join used
+        on
+            scaled.comparison = used.comparison
+            and scaled.usage_date = used.usage_date
+            and scaled.provider = used.provider
+            and scaled.service_name = used.service_name
+            and scaled.usage_unit = used.usage_unit
+            and scaled.currency = used.currency
 
 ),
 

@@ -67,42 +67,36 @@ pairs as (
 
 ),
 
-sides as (
+days_after as (
 
     select
         pairs.comparison,
         pairs.compared_date,
         pairs.usage_date,
         costs.key_id,
-        0 as quantity_before,
-        0 as used_before,
-        0 as fee_before,
-        0 as corrected_before,
-        costs.usage_quantity as quantity_after,
-        costs.used_cost as used_after,
-        costs.fee_cost as fee_after,
-        costs.corrected_cost as corrected_after
+        costs.usage_quantity,
+        costs.used_cost,
+        costs.fee_cost,
+        costs.corrected_cost
 
     from pairs
 
     inner join costs
         on pairs.usage_date = costs.usage_date
 
-    union all
+),
+
+days_before as (
 
     select
         pairs.comparison,
         pairs.compared_date,
         pairs.usage_date,
         costs.key_id,
-        costs.usage_quantity as quantity_before,
-        costs.used_cost as used_before,
-        costs.fee_cost as fee_before,
-        costs.corrected_cost as corrected_before,
-        0 as quantity_after,
-        0 as used_after,
-        0 as fee_after,
-        0 as corrected_after
+        costs.usage_quantity,
+        costs.used_cost,
+        costs.fee_cost,
+        costs.corrected_cost
 
     from pairs
 
@@ -114,20 +108,28 @@ sides as (
 compared as (
 
     select
-        comparison,
-        compared_date,
-        usage_date,
-        key_id,
-        sum(quantity_before)::decimal(38, 12) as quantity_before,
-        sum(quantity_after)::decimal(38, 12) as quantity_after,
-        sum(used_before)::decimal(38, 12) as used_before,
-        sum(used_after)::decimal(38, 12) as used_after,
-        (sum(fee_after) - sum(fee_before))::decimal(38, 12) as fee,
-        (sum(corrected_after) - sum(corrected_before))::decimal(38, 12) as restatement
+        coalesce(days_after.comparison, days_before.comparison) as comparison,
+        coalesce(days_after.compared_date, days_before.compared_date) as compared_date,
+        coalesce(days_after.usage_date, days_before.usage_date) as usage_date,
+        coalesce(days_after.key_id, days_before.key_id) as key_id,
+        coalesce(days_before.usage_quantity, 0)::decimal(38, 12) as quantity_before,
+        coalesce(days_after.usage_quantity, 0)::decimal(38, 12) as quantity_after,
+        coalesce(days_before.used_cost, 0)::decimal(38, 12) as used_before,
+        coalesce(days_after.used_cost, 0)::decimal(38, 12) as used_after,
+        (
+            coalesce(days_after.fee_cost, 0) - coalesce(days_before.fee_cost, 0)
+        )::decimal(38, 12) as fee,
+        (
+            coalesce(days_after.corrected_cost, 0) - coalesce(days_before.corrected_cost, 0)
+        )::decimal(38, 12) as restatement
 
-    from sides
+    from days_after
 
-    group by all
+    full outer join days_before
+        on
+            days_after.comparison = days_before.comparison
+            and days_after.usage_date = days_before.usage_date
+            and days_after.key_id = days_before.key_id
 
 ),
 

@@ -32,6 +32,8 @@ contexts as (
 
     from directories
 
+    where context_number is not null
+
 ),
 
 -- A name written before the rule for a whole folder is an exception to it.

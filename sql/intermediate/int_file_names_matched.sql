@@ -17,7 +17,19 @@ rules as (
 
 tails as (
 
-    select distinct tail from rules
+    select distinct
+        tail,
+        right(tail, 3) as ending
+
+    from rules
+
+    where tail is not null
+
+),
+
+endings as (
+
+    select distinct ending from tails
 
 ),
 
@@ -30,19 +42,43 @@ heads as (
 ),
 
 -- A bucket may hold a billion names. Few end like a file of a checkpoint; only those get further.
-names as (
+ended as (
 
     select distinct objects.leaf
 
     from objects
 
+    inner join endings
+        on right(objects.leaf, 3) = endings.ending
+
+),
+
+begun as (
+
+    select distinct objects.leaf
+
+    from objects
+
+    inner join heads
+        on left(objects.leaf, 5) = heads.head
+
+    where right(objects.leaf, 1) between '0' and '9'
+
+),
+
+names as (
+
+    select leaf
+
+    from ended
+
     where
-        right(objects.leaf, 4) in (select tails.tail from tails)
-        or right(objects.leaf, 3) in (select tails.tail from tails)
-        or (
-            right(objects.leaf, 1) between '0' and '9'
-            and left(objects.leaf, 5) in (select heads.head from heads)
-        )
+        right(leaf, 4) in (select tails.tail from tails)
+        or right(leaf, 3) in (select tails.tail from tails)
+
+    union
+
+    select leaf from begun
 
 ),
 

@@ -1,6 +1,12 @@
 -- One row per folder that holds the finished model of a run, beside or above its checkpoints.
 with
 
+signed as (
+
+    select * from intermediate.int_directories_signed
+
+),
+
 anchors as (
 
     select * from intermediate.int_checkpoint_anchors_found
@@ -31,13 +37,14 @@ directories as (
 
 ),
 
-weights as (
+-- What a directory proves by its names alone: the finished model, or that it is of a run.
+proofs as (
 
-    select distinct
-        anchors.provider,
-        anchors.bucket,
-        anchors.directory,
-        anchors.layout_id
+    select
+        anchors.signature,
+        anchors.layout_id,
+        bool_or(rules.is_final_part and rules.file_role = 'weights') as has_weights,
+        bool_or(rules.is_proof_of_run) as is_of_run
 
     from anchors
 
@@ -46,16 +53,38 @@ weights as (
             anchors.layout_id = rules.layout_id
             and anchors.file_rule = rules.file_rule
 
-    where
-        rules.is_final_part
-        and rules.file_role = 'weights'
+    group by all
 
 ),
 
--- The same file names are those of any downloaded model: something must tie the folder to a run.
-run_folders as (
+weights as (
 
     select
+        signed.provider,
+        signed.bucket,
+        signed.directory,
+        proofs.layout_id,
+        proofs.is_of_run
+
+    from signed
+
+    inner join proofs
+        on signed.signature = proofs.signature
+
+    -- What lies in a checkpoint's folder is part of that one.
+    anti join directories
+        on
+            signed.provider = directories.provider
+            and signed.bucket = directories.bucket
+            and signed.directory = directories.directory
+
+    where proofs.has_weights
+
+),
+
+saved_into as (
+
+    select distinct
         provider,
         bucket,
         left(directory, length(directory) - length(checkpoint_name) - 1) as directory,
@@ -63,25 +92,9 @@ run_folders as (
 
     from folders
 
-    union
-
-    select
-        anchors.provider,
-        anchors.bucket,
-        anchors.directory,
-        anchors.layout_id
-
-    from anchors
-
-    inner join rules
-        on
-            anchors.layout_id = rules.layout_id
-            and anchors.file_rule = rules.file_rule
-
-    where rules.is_proof_of_run
-
 ),
 
+-- The same file names are those of any downloaded model: something must tie the folder to a run.
 of_runs as (
 
     select
@@ -92,12 +105,14 @@ of_runs as (
 
     from weights
 
-    inner join run_folders
+    left outer join saved_into
         on
-            weights.provider = run_folders.provider
-            and weights.bucket = run_folders.bucket
-            and weights.directory = run_folders.directory
-            and weights.layout_id = run_folders.layout_id
+            weights.provider = saved_into.provider
+            and weights.bucket = saved_into.bucket
+            and weights.directory = saved_into.directory
+            and weights.layout_id = saved_into.layout_id
+
+    where weights.is_of_run or saved_into.directory is not null
 
 ),
 
@@ -113,12 +128,6 @@ finals as (
 
     inner join layouts
         on of_runs.layout_id = layouts.layout_id
-
-    anti join directories
-        on
-            of_runs.provider = directories.provider
-            and of_runs.bucket = directories.bucket
-            and of_runs.directory = directories.directory
 
     -- Its id ends in #root. A checkpoint that is really called so goes first.
     anti join folders

@@ -14,13 +14,7 @@ single_objects as (
 
 ),
 
-checkpoints as (
-
-    select * from intermediate.int_checkpoints_found
-
-),
-
-directories as (
+places as (
 
     select * from intermediate.int_checkpoint_directories_placed
 
@@ -58,6 +52,12 @@ other_files as (
 
 ),
 
+run_dates as (
+
+    select * from intermediate.int_run_dates_noted
+
+),
+
 whole_folders as (
 
     select
@@ -72,6 +72,57 @@ whole_folders as (
 
 ),
 
+directories as (
+
+    select
+        places.place_number,
+        places.provider,
+        places.bucket,
+        places.directory,
+        places.layout_id,
+        places.context_number,
+        whole_folders.file_rule,
+        whole_folders.file_role,
+        whole_folders.is_marker,
+        layouts.rest_role,
+        places.is_final
+
+    from places
+
+    left outer join whole_folders
+        on
+            places.layout_id = whole_folders.layout_id
+            and places.folder_rule = whole_folders.file_rule
+
+    left outer join layouts
+        on places.layout_id = layouts.layout_id
+
+    where places.leaf is null
+
+),
+
+single_places as (
+
+    select
+        place_number,
+        provider,
+        bucket,
+        directory,
+        leaf,
+        layout_id
+
+    from places
+
+    where leaf is not null
+
+),
+
+single_layouts as (
+
+    select distinct layout_id from single_places
+
+),
+
 -- Of several rules for one name the first counts, as in a folder.
 single_names as (
 
@@ -81,6 +132,9 @@ single_names as (
         rules.is_marker
 
     from file_names
+
+    inner join single_layouts
+        on file_names.layout_id = single_layouts.layout_id
 
     inner join rules
         on
@@ -98,21 +152,16 @@ single_names as (
 in_folders as (
 
     select
-        objects.provider,
-        objects.bucket,
-        objects.object_key,
-        objects.directory,
+        directories.place_number,
         objects.leaf,
         objects.version_id,
-        directories.checkpoint_id,
-        directories.layout_id,
-        coalesce(named_files.file_rule, whole_folders.file_rule) as file_rule,
+        coalesce(named_files.file_rule, directories.file_rule) as file_rule,
         coalesce(
             named_files.file_role,
-            whole_folders.file_role,
+            directories.file_role,
             other_files.file_role,
             -- A console leaves an empty object for the folder itself.
-            case when objects.leaf != '' then layouts.rest_role end
+            case when objects.leaf != '' then directories.rest_role end
         ) as file_role,
         objects.etag,
         objects.storage_class,
@@ -121,10 +170,8 @@ in_folders as (
         named_files.shard_total,
         named_files.rank_number,
         named_files.column_number,
-        coalesce(named_files.is_marker, whole_folders.is_marker, false) as is_marker,
-        directories.is_temporary,
-        objects.last_modified_at,
-        objects.snapshot_at
+        coalesce(named_files.is_marker, directories.is_marker, false) as is_marker,
+        objects.last_modified_at
 
     from objects
 
@@ -139,18 +186,14 @@ in_folders as (
             objects.leaf = named_files.leaf
             and directories.context_number = named_files.context_number
 
-    left outer join whole_folders
-        on
-            directories.layout_id = whole_folders.layout_id
-            and directories.folder_rule = whole_folders.file_rule
-
+    -- Only names that no rule knows are asked for their ending.
     left outer join other_files
         on
             directories.layout_id = other_files.layout_id
-            and '.' || split_part(objects.leaf, '.', -1) = other_files.extension
-
-    left outer join layouts
-        on directories.layout_id = layouts.layout_id
+            and case
+                when named_files.file_rule is null then '.' || split_part(objects.leaf, '.', -1)
+            end
+            = other_files.extension
 
     where named_files.file_rule is not null or not directories.is_final
 
@@ -159,14 +202,9 @@ in_folders as (
 whole_files as (
 
     select
-        single_objects.provider,
-        single_objects.bucket,
-        single_objects.object_key,
-        single_objects.directory,
+        single_places.place_number,
         single_objects.leaf,
         single_objects.version_id,
-        checkpoints.checkpoint_id,
-        checkpoints.layout_id,
         single_names.file_rule,
         single_names.file_role,
         single_objects.etag,
@@ -177,22 +215,20 @@ whole_files as (
         single_names.rank_number,
         single_names.column_number,
         single_names.is_marker,
-        false as is_temporary,
-        single_objects.last_modified_at,
-        single_objects.snapshot_at
+        single_objects.last_modified_at
 
     from single_objects
 
     inner join single_names
         on single_objects.leaf = single_names.leaf
 
-    inner join checkpoints
+    inner join single_places
         on
-            single_objects.provider = checkpoints.provider
-            and single_objects.bucket = checkpoints.bucket
-            and single_objects.directory = checkpoints.directory
-            and single_names.stem = checkpoints.leaf
-            and single_names.layout_id = checkpoints.layout_id
+            single_objects.provider = single_places.provider
+            and single_objects.bucket = single_places.bucket
+            and single_objects.directory = single_places.directory
+            and single_names.stem = single_places.leaf
+            and single_names.layout_id = single_places.layout_id
 
 ),
 
@@ -211,11 +247,16 @@ members as (
 
     select
         *,
-        leaf = 'PINNED'
-        or (
-            starts_with(leaf, 'keep_until_')
-            and coalesce(try_cast(substr(leaf, 12) as date) >= getvariable('as_of'), true)
-        ) as is_pin
+        case
+            when starts_with(leaf, 'keep_until_')
+                then
+                    coalesce(
+                        try_cast(substr(leaf, 12) as date)
+                        >= (select run_dates.as_of from run_dates),
+                        true
+                    )
+            else leaf = 'PINNED'
+        end as is_pin
 
     from unioned
 
@@ -224,13 +265,9 @@ members as (
 grouped as (
 
     select
-        provider,
-        bucket,
-        object_key,
-        directory,
+        place_number,
+        leaf,
         version_id,
-        checkpoint_id,
-        layout_id,
         file_rule,
         case
             when is_pin then 'pin'
@@ -244,14 +281,12 @@ grouped as (
         rank_number,
         column_number,
         is_marker,
-        is_temporary,
         -- A console leaves an empty object for the folder itself. A pin that ran out says nothing.
         file_role is null
         and leaf != ''
         and not is_pin
         and not starts_with(leaf, 'keep_until_') as is_unknown,
-        last_modified_at,
-        snapshot_at
+        last_modified_at
 
     from members
 

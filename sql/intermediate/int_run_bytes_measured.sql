@@ -9,7 +9,7 @@ days as (
 
 checkpoints as (
 
-    select * from intermediate.int_checkpoints_measured
+    select * from intermediate.int_checkpoints_judged
 
 ),
 

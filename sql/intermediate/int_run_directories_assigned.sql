@@ -17,6 +17,8 @@ placed as (
 
     select * from intermediate.int_checkpoint_directories_placed
 
+    where leaf is null
+
 ),
 
 checkpoints as (

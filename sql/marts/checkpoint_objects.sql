@@ -7,6 +7,12 @@ members as (
 
 ),
 
+places as (
+
+    select * from intermediate.int_checkpoint_directories_placed
+
+),
+
 checkpoints as (
 
     select * from intermediate.int_checkpoints_found
@@ -16,11 +22,11 @@ checkpoints as (
 listed as (
 
     select
-        members.provider,
-        members.bucket,
-        members.object_key,
+        places.provider,
+        places.bucket,
+        places.directory || members.leaf as object_key,
         members.version_id,
-        members.checkpoint_id,
+        places.checkpoint_id,
         checkpoints.framework,
         checkpoints.run,
         members.role,
@@ -34,8 +40,11 @@ listed as (
 
     from members
 
-    inner join checkpoints
-        on members.checkpoint_id = checkpoints.checkpoint_id
+    inner join places
+        on members.place_number = places.place_number
+
+    left outer join checkpoints
+        on places.checkpoint_id = checkpoints.checkpoint_id
 
 )
 

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from pipelines.gates import run_gates
 from pipelines.stores import LocalStore
 from pipelines.warehouse.build import build_warehouse
 from pipelines.warehouse.inputs import Inputs
-from pipelines.warehouse.models import Model, shipped_models
 from tests.bench.floors import THREADS
 
 AS_OF = date(2026, 11, 19)
@@ -24,12 +23,12 @@ AS_OF = date(2026, 11, 19)
 
 def build(work: Path) -> object:
     """Build the whole warehouse from the landed Parquet inventory: checkpoints, hidden bytes, marts."""
-    return _built(work, "warehouse", shipped_models())
-
-
-def checkpoints(work: Path) -> object:
-    """Find, group, rank and price the checkpoints of the landed Parquet inventory, and nothing else."""
-    return _built(work, "checkpoints", _checkpoint_models())
+    path = work / "warehouse.duckdb"
+    build_warehouse(path, inputs=landed_inputs(work), as_of=AS_OF, engine=_engine(work))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(
+            "select count(*), sum(object_count)::bigint from marts.checkpoints"
+        ).fetchone()
 
 
 def gates(work: Path) -> object:
@@ -42,31 +41,18 @@ def gates(work: Path) -> object:
     return len(results), failed
 
 
-CASES: dict[str, Callable[[Path], object]] = {case.__name__: case for case in (build, checkpoints, gates)}
+CASES: dict[str, Callable[[Path], object]] = {case.__name__: case for case in (build, gates)}
 
 
-def _built(work: Path, name: str, models: Sequence[Model]) -> object:
+def landed_inputs(work: Path) -> Inputs:
+    """Return what a build reads of the landed Parquet inventory."""
     lake = LocalStore(work / "lake-parquet")
     ledger = in_force(raw.ledger(lake), AS_OF)
     files = {entry.table: [lake.root / key for key in entry.files] for entry in ledger}
     for entry in ledger:
         for table, key in entry.rollups:
             files.setdefault(table, []).append(lake.root / key)
-    path = work / f"{name}.duckdb"
-    inputs = Inputs(files, ledger, teams=Teams())
-    build_warehouse(path, inputs=inputs, as_of=AS_OF, engine=_engine(work), models=models)
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return connection.execute(
-            "select count(*), sum(object_count)::bigint from marts.checkpoints"
-        ).fetchone()
-
-
-def _checkpoint_models() -> Sequence[Model]:
-    needed = {"marts.checkpoints", "marts.checkpoint_objects", "marts.checkpoint_waste"}
-    for model in reversed(shipped_models()):
-        if model.table in needed:
-            needed.update(model.depends_on)
-    return [model for model in shipped_models() if model.table in needed]
+    return Inputs(files, ledger, teams=Teams())
 
 
 def _engine(work: Path) -> Engine:

@@ -25,15 +25,16 @@ select
     'bench' as bucket,
     case
         when i % 4 = 3
-            then 'datasets/d' || (i % 40) || '/train-' || lpad((i // 40)::varchar, 6, '0') || '.parquet'
-        else 'runs/team-' || (j // 550 % 7) || '/run-' || lpad((j // 550)::varchar, 5, '0') || '/checkpoint-'
+            then 'datasets/d' || (i % 40) || '/train-' || lpad((i // 40)::varchar, 7, '0') || '.parquet'
+        else 'runs/team-' || (j // 550 % 7) || '/run-' || lpad((j // 550)::varchar, 6, '0') || '/checkpoint-'
             || ((j // 11 % 50 + 1) * 500) || '/'
             || case
                 when j % 11 < 5 then 'model-0000' || (j % 11 + 1) || '-of-00005.safetensors'
                 when j % 11 = 5 then 'trainer_state.json'
                 when j % 11 = 6 then 'optimizer.pt'
                 when j % 11 = 7 then 'scheduler.pt'
-                else 'rng_state_' || (j % 11 - 8) || '.pth'
+                when j % 11 = 8 then 'model.safetensors.index.json'
+                else 'rng_state_' || (j % 11 - 9) || '.pth'
             end
     end || case when i % 9973 = 0 then ' + ' || i else '' end as key,
     translate(to_base64(unhex(left(sha256(i::varchar), 48))), '+/', '._') as version_id,

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from pipelines.reference import reference_tables
-from tests.bench.compared import same_answer
 
 COLUMNS = (
     "line_item_usage_account_id",
@@ -35,10 +34,15 @@ def pandas_hourly(work: Path) -> object:
         bill[column] = bill[column].astype("float64")
     bill["team"] = bill["resource_tags"].str.extract(r'"user_team":"([^"]*)"', expand=False).fillna("")
     bill["path"] = _paths(bill)
-    connection = duckdb.connect()
-    connection.register("costs", _costs(bill))
-    connection.register("egress", _egress(bill))
-    return same_answer(connection, "costs", "egress")
+    path = work / "costs-pandas.duckdb"
+    path.unlink(missing_ok=True)
+    with duckdb.connect(str(path)) as connection:
+        connection.register("costs", _costs(bill))
+        connection.register("egress", _egress(bill))
+        connection.execute("create schema marts")
+        connection.execute("create table marts.costs_daily as from costs")
+        connection.execute("create table marts.egress_daily as from egress")
+    return path
 
 
 CASES = {"pandas_hourly": pandas_hourly}

@@ -43,15 +43,18 @@ _RESTATED = (
     "2 as billed_cost, {} as change, true as was_closed, timestamp '2026-11-05' as delivered_at, "
     "date '2026-10-05' as usage_date;"
 )
+_SAVED = (
+    "insert into marts.savings by name select '2026-10-20-stale' as plan_id, 'stale' as policy, "
+    "'aws' as provider, 'acme-training' as bucket, 'USD' as currency, 9 as object_count, 9 as size_bytes, "
+    "0 as undone_object_count, 0 as undone_bytes, 30 as days_followed, 10 as predicted_usd_month, "
+    "10 as predicted_usd, 'bill' as rate_basis, 10 as counterfactual_usd, 0 as actual_usd, "
+    "0 as clean_up_usd, {} as realised_usd, {} as reading, date '2026-10-20' as applied_date;"
+)
 _EMPTY_BILLS = (
-    _own("aws_cur2")
-    + _own("focus")
-    + _own("bill_days")
-    + _own("int_charges_unioned", "intermediate")
-    + "delete from raw.aws_cur2; delete from raw.focus;"
+    _own("aws_cur2") + _own("focus") + _own("bill_days") + "delete from raw.aws_cur2; delete from raw.focus;"
     "delete from raw.bill_days where usage_date is not null;"
     "update raw.deliveries set row_count = 0 where table_name in ('aws_cur2', 'focus');"
-    "delete from intermediate.int_charges_unioned; delete from marts.costs_daily;"
+    "delete from intermediate.int_charges_summed_daily; delete from marts.costs_daily;"
     "delete from marts.prefix_costs; delete from marts.storage_daily; delete from marts.egress_daily;"
     "delete from marts.egress_findings"
 )
@@ -133,8 +136,7 @@ _DAYS = {
         says="1 days (the first is 2026-11-05)",
     ),
     "costs_are_like_the_weekday": Fault(
-        _own("int_charges_unioned", "intermediate")
-        + "update intermediate.int_charges_unioned set effective_cost = 5 * effective_cost "
+        "update intermediate.int_charges_summed_daily set effective_cost = 5 * effective_cost "
         "where usage_date = '2026-11-18' and service_code = 'AmazonEC2';"
         "update marts.costs_daily set effective_cost = 5 * effective_cost "
         "where usage_date = '2026-11-18' and service_code = 'AmazonEC2'",
@@ -258,6 +260,12 @@ _CHECKPOINTS = {
         "delete from marts.checkpoint_waste where run = (select min(run) from marts.checkpoint_waste)",
         says="checkpoints has it, checkpoint_waste has not",
     ),
+    "state_files_are_fresh": Fault(
+        "update raw.deliveries set snapshot_at = '2026-11-10 01:00' "
+        "where table_name = 'checkpoint_states' and scope = 'acme-training'",
+        scope="acme-training",
+        says="240 h (read for the list of 2026-11-10 01:00:00)",
+    ),
     "checkpoint_counts_are_steady": Fault(
         "delete from marts.checkpoints where checkpoint_id not in ("
         "select checkpoint_id from marts.checkpoints qualify "
@@ -278,6 +286,7 @@ _AGAIN = {
     "egress_findings": _again("egress_findings", "0.000001 as gross_usd"),
     "cost_changes": _again("cost_changes", "0 as amount"),
     "bill_restatements": 2 * _RESTATED.format(1),
+    "savings": 2 * _SAVED.format(10, "'the bill fell with it'"),
     "checkpoint_objects": _again("checkpoint_objects")
     + "update marts.checkpoints set object_count = listed.n, size_bytes = listed.b from ("
     "select checkpoint_id, count(*) as n, sum(size_bytes) as b from marts.checkpoint_objects group by all"
@@ -296,6 +305,8 @@ _EMPTIED = {
     "checkpoints": "team",
     "checkpoint_objects": "role",
     "checkpoint_waste": "reason",
+    "checkpoint_witnesses": "outcome",
+    "uploads": "part_count",
     "hidden_bytes": "how_to_fix",
     "cost_changes": "usage_quantity",
     "cost_anomalies": "judged_by",
@@ -309,6 +320,11 @@ _TABLES = {
         for table, column in _EMPTIED.items()
     },
     "bill_restatements_has_its_values": Fault(_RESTATED.format("null"), says="1 (change)"),
+    "savings_has_its_values": Fault(_SAVED.format(10, "null"), says="1 (reading)"),
+    "savings_come_true": Fault(
+        _SAVED.format("4.99", "'nothing was saved: versions stay billed'"),
+        says="1 (2026-10-20-stale | acme-training)",
+    ),
     "ingested_deliveries_is_not_empty": Fault("delete from marts.ingested_deliveries", says="0"),
     "columns_are_stable": Fault(
         "alter table marts.hidden_bytes drop column cost_usd_month",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle import steps
+from lifecycle.plan_directory import PlanDirectory
 from pipelines.errors import Refused
 from tests.e2e.conftest import World
 
@@ -92,7 +93,8 @@ def test_a_used_plan_is_refused(cleaned_up: CleanedUp) -> None:
 
 def test_the_plan_says_of_every_checkpoint_why(cleaned_up: CleanedUp) -> None:
     plan = steps.show(cleaned_up.world.lifecycle_run, cleaned_up.plan)
-    assert all(line.reason for line in plan.lines)
+    directory = PlanDirectory(cleaned_up.world.lifecycle_run.settings.plan_path(cleaned_up.plan))
+    assert all(line.reason for line in directory.lines())
     served = steps.why(
         cleaned_up.world.lifecycle_run, cleaned_up.plan, cleaned_up.world.company.expectations.served
     )

@@ -8,6 +8,7 @@ from typing import Protocol
 import duckdb
 import pytest
 
+from pipelines.domain.clean_ups import CleanUp
 from pipelines.domain.configuration import Engine
 from pipelines.domain.raw_tables import RAW_TABLES
 from pipelines.domain.teams import Teams
@@ -20,7 +21,13 @@ Rows = Sequence[Mapping[str, object]]
 
 class Build(Protocol):
     def __call__(
-        self, rows: Mapping[str, Rows | str], marts: Sequence[str], *, as_of: date, teams: Teams | None = None
+        self,
+        rows: Mapping[str, Rows | str],
+        marts: Sequence[str],
+        *,
+        as_of: date,
+        teams: Teams | None = None,
+        clean_ups: Sequence[CleanUp] = (),
     ) -> duckdb.DuckDBPyConnection: ...
 
 
@@ -29,13 +36,19 @@ def build(tmp_path: Path, request: pytest.FixtureRequest) -> Build:
     """Land rows (or what a query returns), build some marts and all they rest on, open the result."""
 
     def run(
-        rows: Mapping[str, Rows | str], marts: Sequence[str], *, as_of: date, teams: Teams | None = None
+        rows: Mapping[str, Rows | str],
+        marts: Sequence[str],
+        *,
+        as_of: date,
+        teams: Teams | None = None,
+        clean_ups: Sequence[CleanUp] = (),
     ) -> duckdb.DuckDBPyConnection:
         folder = tmp_path / f"build-{sum(1 for _ in tmp_path.iterdir())}"
         folder.mkdir()
         inputs = Inputs(
             files={table: (landed(folder, table, given),) for table, given in rows.items()},
             teams=teams or Teams(),
+            clean_ups=clean_ups,
         )
         path = folder / "warehouse.duckdb"
         engine = Engine(memory_limit="1GB", temp_directory=str(folder / "spill"))

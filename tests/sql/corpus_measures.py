@@ -28,9 +28,9 @@ This page is written by `python -m tests.sql.corpus_measures`; a test keeps it c
 Every listing in `tests/corpus` is read as an inventory of its own bucket, all of them in one build.
 *Objects* and *groups* are those of checkpoints; a group is right when it has exactly the objects of
 its label. *Precision* and *recall* are of objects. *State*, *latest* and *best* are compared where
-the listing can tell; the best of a run that stands in a small file only is not among them. *Kept*
-counts the objects that may go by their label and stay. *At risk* counts protected objects that
-nothing in the listing protects: the best by a small file.
+the listing and the small files that a night reads can tell; a best that only a tracker knows is not
+among them. *Kept* counts the objects that may go by their label and stay. *At risk* counts protected
+objects that nothing protects.
 
 | Framework | Objects | Precision | Recall | Groups | Right | State | Latest | Best | Kept | At risk |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
@@ -150,7 +150,7 @@ def _of(member: Row, checkpoints: Mapping[str, Row]) -> Row:
 
 
 def _best_is_right(label: Row, row: Row) -> bool:
-    told = bool(label["best"]) and label.get("best_from") == "key"
+    told = bool(label["best"]) and label.get("best_from") != "external"
     return told == bool(row["is_best"])
 
 

@@ -11,29 +11,20 @@ import duckdb
 import pytest
 
 from pipelines.domain.configuration import Engine
-from pipelines.domain.raw_tables import RAW_TABLES
 from pipelines.reference.layout_catalogue import read_frameworks
+from pipelines.sources.checkpoint_states import TABLE
 from pipelines.warehouse.build import build_warehouse
-from pipelines.warehouse.inputs import Inputs, fill_table
+from pipelines.warehouse.inputs import Inputs
 from pipelines.warehouse.models import Model, shipped_models
+from tests.sql.conftest import landed
 from tests.sql.corpus_measures import PAGE, Measured, measure, page
+from tests.sql.corpus_states import read_states
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 AS_OF = date(2026, 11, 19)
 LISTED_AT = datetime(2026, 11, 20)
 KNOWN = ("deepspeed", "hf_trainer", "lightning", "orbax_gcs")
 """Where every word of every label is told, the roles of files too."""
-
-BEST_STANDS_IN_A_FILE = {
-    "hf_trainer/classif/deberta-base-mnli/checkpoint-2000": "trainer_state.json names it",
-    "hf_trainer/llm-sft/mistral-7b-chat-v3/checkpoint-1500": "trainer_state.json names it",
-    "mlflow/mlartifacts/417903341122334455/0123456789abcdef0123456789abcdef/artifacts/checkpoints/epoch_2": (
-        "checkpoint_metrics.json holds its loss"
-    ),
-    "orbax_gcs/tpu/gemma-pretrain/ckpts/2000": "metrics/metrics holds its loss",
-    "peft_trl_axolotl/axolotl/outputs/lora-out/checkpoint-174": "trainer_state.json names it",
-}
-"""Best by a file that no listing opens: `is_best` is null there, and a policy decides what null means."""
 
 KEPT_ALTHOUGH_NOT_LABELLED = {
     "deepspeed/neox/zero3/ckpt/global_step1500": "broken, but the newest step of its run",
@@ -93,18 +84,14 @@ def google_row(bucket: str, line: Row) -> dict[str, object]:
 
 
 def judge(folder: Path, listings: Mapping[str, list[Row]], table: str = "s3_inventory") -> Judged:
+    """Build the warehouse of the listings and of what their small files say."""
     row_of = inventory_row if table == "s3_inventory" else google_row
     rows = [row_of(bucket, line) for bucket, lines in listings.items() for line in lines]
-    landed = folder / "inventory.parquet"
-    with duckdb.connect() as writer:
-        writer.execute("create schema raw")
-        columns = [name for name, _ in RAW_TABLES[table]]
-        values = [[row.get(name) for name in columns] for row in rows]
-        fill_table(writer, "raw.landed", RAW_TABLES[table], values)
-        writer.execute(f"copy raw.landed to '{landed}' (format parquet)")
+    listed = landed(folder, table, rows)
+    said = read_states(folder, listed, listings, LISTED_AT, table)
     path = folder / "warehouse.duckdb"
     engine = Engine(memory_limit="1GB", temp_directory=str(folder / "spill"))
-    inputs = Inputs(files={table: (landed,)})
+    inputs = Inputs(files={table: (listed,), TABLE: (landed(folder, TABLE, said),)})
     build_warehouse(path, inputs=inputs, as_of=AS_OF, engine=engine, models=checkpoint_models())
     with duckdb.connect(str(path), read_only=True) as made:
         found = _dicts(made, "marts.checkpoints")
@@ -208,20 +195,24 @@ def test_state_kind_latest_and_epoch_are_those_of_the_labels(judged: Judged, nam
     }
 
 
-def test_best_is_told_where_the_name_tells_it_and_unknown_where_it_does_not(judged: Judged) -> None:
+def test_best_is_told_by_names_and_small_files_and_unknown_where_neither_tells(judged: Judged) -> None:
     labelled = groups(*KNOWN)
-    told = {group for group, label in labelled.items() if label.get("best_from") == "key"}
+    told = {group for group, label in labelled.items() if label["best"] and label["best_from"] != "external"}
     assert told == {group for group in labelled if judged.checkpoints[group]["is_best"]}
+    by_content = {group for group in told if labelled[group]["best_from"].startswith("content:")}
+    assert {judged.checkpoints[group]["best_from"] for group in by_content} == {
+        "content:trainer_state.json",
+        "content:metrics",
+    }
     silent = [group for group, label in labelled.items() if label["best"] and group not in told]
     assert {
         (judged.checkpoints[group]["is_best"], judged.checkpoints[group]["best_from"]) for group in silent
-    } == {(None, "unknown")}
+    } <= {(None, "unknown")}
 
 
 def test_a_checkpoint_that_a_label_protects_is_protected(judged: Judged) -> None:
     protected = {group for group, label in groups(*KNOWN).items() if label["protected"]}
-    unprotected = {group for group in protected if not judged.checkpoints[group]["is_protected"]}
-    assert unprotected == {group for group in BEST_STANDS_IN_A_FILE if group in groups(*KNOWN)}
+    assert {group for group in protected if not judged.checkpoints[group]["is_protected"]} == set()
 
 
 def test_an_object_that_a_label_protects_is_never_in_an_unprotected_checkpoint(judged: Judged) -> None:
@@ -231,7 +222,7 @@ def test_an_object_that_a_label_protects_is_never_in_an_unprotected_checkpoint(j
         group = row and row["checkpoint_id"].partition("://")[2]
         if label["protected"] and group and not judged.checkpoints[group]["is_protected"]:
             at_risk.add(group)
-    assert at_risk == set(BEST_STANDS_IN_A_FILE)
+    assert at_risk == set()
 
 
 def test_what_no_label_protects_is_free_but_for_the_newest_step_of_a_run(judged: Judged) -> None:

@@ -8,12 +8,8 @@ from typing import Any
 
 import duckdb
 
-from pipelines.domain.configuration import Source
-from pipelines.domain.deliveries import Landed
-from pipelines.sources import Place, checkpoint_states, open_place
-from pipelines.sources.checkpoint_states import Answer
-from pipelines.sources.state_candidates import Candidate, choose, wanted_files
 from tests.sql.conftest import Build, landed
+from tests.sql.corpus_states import read_states
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 AS_OF = date(2026, 11, 19)
@@ -49,39 +45,10 @@ def inventory_row(bucket: str, line: Row) -> Row:
     }
 
 
-def states(place: Place, file: Path, bucket: str, lines: list[Row]) -> list[Row]:
-    """Read the contents as a night would: those files that it chooses, and no others."""
-    listing = Landed(
-        source="train",
-        kind="s3-inventory",
-        table="s3_inventory",
-        delivery_id="x",
-        delivered_at=LISTED_AT,
-        scope=bucket,
-        checksum="",
-        row_count=0,
-        byte_count=0,
-    )
-    contents = {line["key"]: line.get("content") for line in lines}
-    rows: list[Row] = []
-    for candidate in choose(place, listing, [file], wanted_files()):
-        rows += checkpoint_states._told(candidate, answer(contents[candidate.object_key], candidate))
-    return [{"provider": "aws", "bucket": bucket, "read_at": LISTED_AT, **row} for row in rows]
-
-
-def answer(content: object, candidate: Candidate) -> Answer:
-    if content is None:
-        return Answer("refused", message="the store refused the request")
-    assert candidate.size_bytes
-    return Answer("read", (content if isinstance(content, str) else json.dumps(content)).encode())
-
-
 def witnessed(tmp_path: Path, build: Build, listings: Lines) -> Said:
     rows = [inventory_row(bucket, line) for bucket, lines in listings.items() for line in lines]
     file = landed(tmp_path, "s3_inventory", rows)
-    source = Source(name="train", kind="s3-inventory", uri=str(tmp_path), bucket="any")
-    place = open_place(source, tmp_path, (), tmp_path / "scratch")
-    said = [row for bucket, lines in listings.items() for row in states(place, file, bucket, lines)]
+    said = read_states(tmp_path, file, listings, LISTED_AT)
     made = build({"s3_inventory": rows, "checkpoint_states": said}, [WITNESSED], as_of=AS_OF)
     return {row["checkpoint_id"].removeprefix("s3://"): row for row in dicts(made, WITNESSED)}
 
@@ -160,4 +127,43 @@ def test_the_best_is_settled_only_where_the_newest_save_names_one_that_is_there(
     assert settled == {bucket for bucket, (_, settles) in NEWEST.items() if settles}
     assert {name for name, row in said.items() if row["is_told_best"]} == {
         f"{bucket}/run/checkpoint-1" for bucket in settled
+    }
+
+
+def ray_trial(*losses: float | None) -> list[Row]:
+    """A checkpoint per loss, and what the trial reported of those that have one."""
+    lines: list[Row] = []
+    for number, _ in enumerate(losses):
+        for leaf in ("model.pt", ".metadata.json"):
+            key = f"trial/checkpoint_{number:06d}/{leaf}"
+            lines.append({"key": key, "size": 100, "etag": key, "last_modified": number - 10})
+    reports = [
+        {"loss": loss, "lr": 0.5**number, "checkpoint_dir_name": f"checkpoint_{number:06d}"}
+        for number, loss in enumerate(losses)
+        if loss is not None
+    ]
+    text = "\n".join(map(json.dumps, reports))
+    lines.append({"key": "trial/result.json", "size": 100, "etag": "r", "last_modified": -1, "content": text})
+    lines.append({"key": "trial/params.pkl", "size": 100, "etag": "p", "last_modified": -9})
+    return lines
+
+
+def test_the_reports_of_a_trial_settle_the_best_only_where_they_tell_of_every_checkpoint(
+    tmp_path: Path, build: Build
+) -> None:
+    said = witnessed(
+        tmp_path,
+        build,
+        {"all": ray_trial(3, 1, 2, 2.5), "some": ray_trial(3, 1, None, 2.5), "none": ray_trial(None, None)},
+    )
+    of = {(name[:4].rstrip("/"), int(name[-1])): row for name, row in said.items()}
+    assert {key for key, row in of.items() if row["is_best_settled"]} == {("all", n) for n in range(4)}
+    assert {key for key, row in of.items() if row["is_told_best"]} == {("all", 1), ("some", 1)}
+    assert of["all", 1]["best_from"] == "content:result.json"
+    # Which way a learning rate is better, nobody says: both ends may be meant.
+    assert {key for key, row in of.items() if row["may_be_best"]} == {
+        ("all", 0),
+        ("all", 3),
+        ("some", 0),
+        ("some", 3),
     }

@@ -156,12 +156,25 @@ def test_the_empty_object_that_a_console_leaves_for_a_folder_changes_nothing(bui
             stored("run/checkpoint-5/", size=0),
             *trainer_save("run/checkpoint-5"),
             *trainer_save("run/checkpoint-6"),
+            *trainer_save("run/checkpoint-7"),
         ],
     )
     assert (found["run/checkpoint-5"]["object_count"], found["run/checkpoint-5"]["is_protected"]) == (
         4,
         False,
     )
+
+
+def test_a_save_without_its_optimizer_is_whole_and_keeps_the_one_before(build: Build) -> None:
+    cut = [row for row in trainer_save("run/checkpoint-7") if row["leaf"] != "optimizer.pt"]
+    found = judge(build, [*trainer_save("run/checkpoint-5"), *trainer_save("run/checkpoint-6"), *cut])
+    assert states(found)["run/checkpoint-7"] == "complete"
+    assert {name[-1]: row["is_protected"] for name, row in found.items()} == {
+        "5": False,
+        "6": True,
+        "7": True,
+    }
+    assert found["run/checkpoint-6"]["protected_because"].startswith("the save after it has fewer files")
 
 
 def test_a_file_that_no_layout_knows_keeps_the_checkpoint_it_lies_in(build: Build) -> None:

@@ -55,6 +55,15 @@ def test_every_model_below_the_marts_has_a_reader() -> None:
     assert unread == []
 
 
+def test_what_a_view_of_the_marts_reads_later_asks_for_no_variable_of_the_build() -> None:
+    views = {model.table: model for model in MODELS if model.is_view}
+    read_later = [model for model in views.values() if model.layer == "marts"]
+    for model in read_later:
+        read_later += [views[table] for table in model.depends_on if table in views]
+    assert "intermediate.int_objects_grouped_to_checkpoints" in {model.table for model in read_later}
+    assert [model.table for model in read_later if "getvariable" in model.sql] == []
+
+
 def test_a_build_without_any_delivery_makes_every_table_empty(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     engine = Engine(temp_directory=str(tmp_path / "spill"))

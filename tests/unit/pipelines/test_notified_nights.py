@@ -144,7 +144,7 @@ def test_who_is_told_changes_no_build(tmp_path: Path) -> None:
     run = steps.open_run(tmp_path / "moraine.yaml", DAY, datetime(2026, 11, 20))
     (tmp_path / "moraine.yaml").write_text(SETTINGS.partition("notify:")[0])
     without = steps.open_run(tmp_path / "moraine.yaml", DAY, datetime(2026, 11, 20))
-    assert steps._build_id(run, [], []) == steps._build_id(without, [], [])
+    assert steps._build_id(run, [], [], ()) == steps._build_id(without, [], [], ())
 
 
 def test_the_doctor_says_which_variable_is_missing(

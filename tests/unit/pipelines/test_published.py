@@ -1,6 +1,8 @@
 """The door: what it opens, and what it says when there is nothing behind it."""
 
+import json
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import duckdb
 import pytest
 
 from pipelines import published
-from pipelines.domain.snapshots import POINTER, Snapshot
+from pipelines.domain.snapshots import POINTER, Snapshot, snapshot_key
 from pipelines.errors import NotFound, Terminal
 from pipelines.stores import LocalStore
 
@@ -34,6 +36,18 @@ def lake(tmp_path: Path) -> LocalStore:
 def test_an_empty_lake_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="moraine run"):
         published.current(LocalStore(tmp_path))
+
+
+def test_a_day_is_found_by_its_newest_whole_snapshot(lake: LocalStore) -> None:
+    lake.write(snapshot_key(SNAPSHOT.snapshot_id, "snapshot.json"), json.dumps(SNAPSHOT.to_json()).encode())
+    again = replace(SNAPSHOT, snapshot_id="2026-11-19-bbbbbbbbbbbb", published_at=datetime(2026, 11, 20, 9))
+    again = replace(again, warehouse=snapshot_key(again.snapshot_id, "warehouse.duckdb"))
+    lake.write(snapshot_key(again.snapshot_id, "snapshot.json"), json.dumps(again.to_json()).encode())
+    assert published.of_day(lake, SNAPSHOT.as_of) == SNAPSHOT, "the newer one has no warehouse"
+    lake.write(again.warehouse, b"whatever")
+    assert published.of_day(lake, SNAPSHOT.as_of) == again
+    with pytest.raises(NotFound, match="2026-11-18"):
+        published.of_day(lake, date(2026, 11, 18))
 
 
 @pytest.mark.parametrize("pointer", [b"", b"[]", b"{}", b'{"snapshot_id": "2026-01-01-gone"}'])

@@ -345,6 +345,46 @@ def test_metrics_are_read_of_every_checkpoint_one_row_each(
     assert {(row["metric_name"], row["metric_value"]) for row in rows} == {("eval_loss", 2.5), ("f1", 0.25)}
 
 
+def test_what_a_trial_reported_is_told_of_each_of_its_checkpoints(night: Night) -> None:
+    lines = [
+        {"loss": 2.0, "checkpoint_dir_name": "checkpoint_000000"},
+        {"loss": 1.5, "checkpoint_dir_name": "checkpoint_000001"},
+    ]
+    reports = "\n".join(map(json.dumps, lines)).encode()
+    snapshot = {
+        "checkpoint_results": [{"checkpoint_dir_name": "checkpoint_b", "metrics": {"loss": 1.0}}],
+        "latest_checkpoint_result": {"checkpoint_dir_name": "checkpoint_b", "metrics": {"loss": 1.0}},
+    }
+    night.put(
+        {
+            "ray/trial/result.json": reports,
+            "ray/trial/params.pkl": b"\x80\x04.",
+            "evaluation/result.json": reports,
+            "ray/v2/checkpoint_manager_snapshot.json": json.dumps(snapshot).encode(),
+        }
+    )
+    night.list_it(19)
+    _, first = night.ingest(day=19)
+    told = {
+        (row["subject_directory"], row["tells"], row["latest_value"], row["metric_name"], row["metric_value"])
+        for row in first
+        if row["framework"] == "ray_train"
+    }
+    assert told == {
+        ("ray/trial/checkpoint_000000/", "metric", None, "loss", 2.0),
+        ("ray/trial/checkpoint_000001/", "metric", None, "loss", 1.5),
+        ("ray/v2/", "latest", "checkpoint_b", None, None),
+        ("ray/v2/checkpoint_b/", "metric", None, "loss", 1.0),
+    }
+    assert sorted(night.gets) == ["ray/trial/result.json", "ray/v2/checkpoint_manager_snapshot.json"], (
+        "one request for both, none for a file that only has the name, and no pickle"
+    )
+    night.list_it(20)
+    _, second = night.ingest(day=20)
+    assert len(second) == len(first)
+    assert {row["status"] for row in second} == {"unchanged"}
+
+
 def test_lists_in_files_ask_no_bucket_unless_told_to(night: Night) -> None:
     night.put({"runs/a/latest": b"global_step1"})
     night.list_it()

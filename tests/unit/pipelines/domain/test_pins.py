@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.claims import Claim
-from pipelines.domain.pins import Pin, Pins, parse_pins
+from pipelines.domain.pins import Pin, Pins, parse_pins, tag_in_force
 from pipelines.errors import Terminal
 from pipelines.reference.pin_file import read_pins
 
@@ -63,3 +63,24 @@ def test_a_file_that_is_missing_is_one_clear_message(tmp_path: Path) -> None:
 
 def test_a_whole_bucket_may_be_pinned() -> None:
     assert Pin(match="s3://train/", because="freeze").claim.place == "s3://train"
+
+
+@pytest.mark.parametrize(
+    "tags, kept_by",
+    [
+        ({"team": "nlp", "moraine:keep": "true"}, "moraine:keep=true"),
+        ({"Moraine-Keep": ""}, "Moraine-Keep="),
+        ({"moraine:keep": "false"}, None),
+        ({"moraine:keep": "NO "}, None),
+        ({"moraine:keep_until": "2027-01-31"}, "moraine:keep_until=2027-01-31"),
+        ({"moraine-keep-until": "2027-01-30"}, None),
+        ({"moraine:keep_until": "end of the year"}, "moraine:keep_until=end of the year"),
+        ({"moraine:keep_until": "2027-02-31"}, "moraine:keep_until=2027-02-31"),
+        ({"keep": "true", "xmoraine:keep": "true", "moraine:keeper": "true"}, None),
+        ({}, None),
+    ],
+)
+def test_a_tag_keeps_through_its_day_and_where_it_cannot_be_understood(
+    tags: dict[str, str], kept_by: str | None
+) -> None:
+    assert tag_in_force(tags, date(2027, 1, 31)) == kept_by

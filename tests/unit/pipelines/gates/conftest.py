@@ -22,7 +22,7 @@ DEFAULTS = {"varchar": "''", "boolean": "false", "date": "date '2026-11-19'"}
 
 # Seven days of a bucket of $1.00 a day, 99 cents of it explained, and a machine of $2 a day.
 ROWS = """
-create table intermediate.int_charges_unioned
+create table intermediate.int_charges_summed_daily
     (usage_date date, billed_cost decimal(38,12), effective_cost decimal(38,12), line_count bigint);
 create table intermediate.int_charges_attributed
     (usage_date date, currency varchar, billed_cost decimal(38,12), effective_cost decimal(38,12));
@@ -73,7 +73,7 @@ insert into marts.costs_daily by name
         ('AmazonS3', 'Amazon S3', 'storage', 'arn:aws:s3:::train', 1.0),
         ('AmazonEC2', 'Amazon EC2', 'compute', 'i-1', 2.0)
     ) as charges(code, name, layer, resource, cost);
-insert into intermediate.int_charges_unioned
+insert into intermediate.int_charges_summed_daily
     select usage_date, billed_cost, effective_cost, 1 from marts.costs_daily;
 insert into intermediate.int_charges_attributed
     select usage_date, currency, billed_cost, effective_cost from marts.costs_daily;

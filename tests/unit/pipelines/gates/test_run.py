@@ -33,6 +33,7 @@ def test_a_true_warehouse_passes_every_check(gates: Run) -> None:
     assert failed(results) == set()
     assert {key: result.observed for key, result in results.items() if "skipped" in result.observed} == {
         ("uploads_are_fresh", ""): "skipped: no unfinished uploads are asked for",
+        ("state_files_are_fresh", ""): "skipped: no small files of checkpoints are read",
         ("registry_is_fresh", ""): "skipped: no model registry configured",
         ("slow_bills_keep_coming", ""): "skipped: nothing there to check",
         # There are no four weeks of it.
@@ -95,7 +96,7 @@ BREAKS = {
     ),
     "a bill that lacks the last day": Break(
         statements="delete from marts.costs_daily where usage_date = '2026-11-19';delete from "
-        "intermediate.int_charges_unioned where usage_date = '2026-11-19';delete from "
+        "intermediate.int_charges_summed_daily where usage_date = '2026-11-19';delete from "
         "marts.prefix_costs where usage_date = '2026-11-19'; delete from raw.bill_days where usage_date = "
         "'2026-11-19'",
         fails={("bill_is_fresh", "")},
@@ -108,14 +109,14 @@ BREAKS = {
         says="on 2026-11-15",
     ),
     "the smallest difference there is": Break(
-        statements="update intermediate.int_charges_unioned set billed_cost = billed_cost + 0.000000000001 "
-        "where usage_date = '2026-11-15' and billed_cost = 2",
+        statements="update intermediate.int_charges_summed_daily set billed_cost = billed_cost + "
+        "0.000000000001 where usage_date = '2026-11-15' and billed_cost = 2",
         fails={("costs_equal_the_bill", ""), ("bill_equals_its_rollup", "")},
         says="0.000000000001 USD (on 2026-11-15)",
     ),
     "no costs": Break(
-        statements="delete from marts.costs_daily; delete from intermediate.int_charges_unioned; delete from"
-        " marts.prefix_costs",
+        statements="delete from marts.costs_daily; delete from intermediate.int_charges_summed_daily; delete "
+        "from marts.prefix_costs",
         fails={
             ("bill_equals_its_rollup", ""),
             ("costs_daily_is_not_empty", ""),
@@ -299,7 +300,7 @@ def test_a_residual_of_less_than_a_cent_is_rounding(gates: Run, change: Change) 
 def test_without_a_bill_its_checks_are_skipped_and_say_so(gates: Run, change: Change) -> None:
     change(
         "delete from raw.deliveries where table_name = 'aws_cur2'; delete from raw.aws_cur2;"
-        "delete from marts.costs_daily; delete from intermediate.int_charges_unioned;"
+        "delete from marts.costs_daily; delete from intermediate.int_charges_summed_daily;"
         "delete from marts.prefix_costs"
     )
 

@@ -58,7 +58,7 @@ def test_a_bill_that_is_late_warns_and_one_that_stopped_blocks(
     change(
         f"delete from marts.costs_daily where usage_date > date '2026-11-19' - {days};"
         f"delete from marts.prefix_costs where usage_date > date '2026-11-19' - {days};"
-        f"delete from intermediate.int_charges_unioned where usage_date > date '2026-11-19' - {days}"
+        f"delete from intermediate.int_charges_summed_daily where usage_date > date '2026-11-19' - {days}"
     )
 
     assert gates()["bill_is_fresh", ""].level == level

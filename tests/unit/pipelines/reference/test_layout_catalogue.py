@@ -37,6 +37,13 @@ def test_every_framework_names_its_sources_and_itself_once() -> None:
     assert all(framework.sources for framework in read_frameworks())
 
 
+def test_no_file_that_would_have_to_be_unpickled_is_ever_read() -> None:
+    pickled = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".joblib")
+    read = [file.name for framework in read_frameworks() for file in framework.state_files]
+    assert read
+    assert [name for name in read if name.endswith(pickled)] == []
+
+
 def test_layouts_are_named_once() -> None:
     names = [layout.layout for layout in LAYOUTS]
     assert len(names) == len(set(names))

@@ -51,6 +51,9 @@ create table marts.egress_daily (
 create table marts.hidden_bytes (
     bucket varchar, kind varchar, object_count bigint, size_bytes bigint, cost_usd_month decimal(18,6),
     how_to_fix varchar);
+create table marts.savings (
+    plan_id varchar, bucket varchar, days_followed bigint, predicted_usd decimal(38,6),
+    realised_usd decimal(38,6), reading varchar);
 create table marts.checkpoint_waste (
     bucket varchar, run varchar, framework varchar, team varchar, checkpoint_count bigint,
     complete_count bigint, size_bytes bigint, stale_bytes bigint, waste_usd_month decimal(18,6),

@@ -190,6 +190,23 @@ def test_hidden_bytes_come_with_the_fix(snapshot: duckdb.DuckDBPyConnection) -> 
     assert "train: 4 open uploads, 1.00 GiB, $1.50. Abort them: aws s3api abort-multipart-upload" in text
 
 
+def test_what_clean_up_saved_is_told_with_the_plan_that_fell_shortest(
+    writer: duckdb.DuckDBPyConnection,
+) -> None:
+    assert "What clean-up saved" not in screen(writer)
+
+    writer.execute(
+        "insert into marts.savings values"
+        "('p1', 'train', 10, 7.5, 7, 'the bill fell with it'),"
+        "('p2', 'data', 20, 2.5, -1, 'nothing was saved: versions stay billed'),"
+        "('p3', 'data', 5, 1, null, 'no price is known')"
+    )
+    text = screen(writer)
+
+    assert "What clean-up saved so far: $6.00 of $11.00 predicted, 3 plans" in text
+    assert "data: -$1.00 of $2.50 in 20 days; nothing was saved: versions stay billed (p2)" in text
+
+
 def test_checkpoints_are_shown_by_run_with_their_waste(snapshot: duckdb.DuckDBPyConnection) -> None:
     text = screen(snapshot)
 

@@ -80,7 +80,7 @@ def test_the_screen_tells_all(snapshot: duckdb.DuckDBPyConnection) -> None:
         "step 1,000, epoch 2",
         "state incomplete, 1 of 2 shards",
         "latest yes",
-        "best not known from names",
+        "best not known",
         "cost not known",
         "team (nobody)",
         "model-00001-of-00002.safetensors weights STANDARD 300",

@@ -30,6 +30,7 @@ SECTIONS = [
         "hidden",
         "runs",
         "waste",
+        "saved",
     ),
 ]
 

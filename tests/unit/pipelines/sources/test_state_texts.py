@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.reference.layout_catalogue import StateFile
-from pipelines.sources.state_texts import LONGEST_VALUE, MOST_METRICS, Told, Unreadable, parse_state
+from pipelines.sources.state_texts import (
+    LONGEST_VALUE,
+    MOST_METRICS,
+    MOST_SAVES,
+    Told,
+    Unreadable,
+    parse_state,
+)
 
 TAG = StateFile(name="latest", tells="latest", format="text")
 BEST = StateFile(
@@ -24,7 +31,24 @@ PROTO = StateFile(
     name="checkpoint", tells="latest", format="textproto", latest="model_checkpoint_path", value="path"
 )
 METRICS = StateFile(name="metrics", place="checkpoint", tells="metric", format="json", value="number")
-EVERY = (TAG, BEST, BOTH, PROTO, METRICS)
+REPORTS = StateFile(
+    name="result.json",
+    tells="metric",
+    format="jsonlines",
+    about="checkpoint_dir_name",
+    value="number",
+    leaves_out=("config", "pid"),
+)
+SNAPSHOT = StateFile(
+    name="snapshot.json",
+    tells="metric",
+    format="json",
+    each="results",
+    about="dir",
+    best="metrics",
+    value="number",
+)
+EVERY = (TAG, BEST, BOTH, PROTO, METRICS, REPORTS, SNAPSHOT)
 
 
 def best(text: str | bytes) -> str | None:
@@ -75,13 +99,65 @@ def test_every_number_of_a_metrics_file_is_a_metric() -> None:
     text = (
         b'{"val_loss": 0.7, "epoch": 1, "ok": true, "note": "x", "f1": "0.5", "bad": NaN, "deep": {"x": 1}}'
     )
-    assert parse_state(text, METRICS).metrics == (("val_loss", 0.7), ("epoch", 1.0), ("f1", 0.5))
+    assert parse_state(text, METRICS).metrics == (
+        ("val_loss", 0.7),
+        ("epoch", 1.0),
+        ("f1", 0.5),
+        ("deep/x", 1.0),
+    )
     one = StateFile(
         name="m", place="checkpoint", tells="metric", format="json", best="deep.x", value="number"
     )
     assert parse_state(text, one).metrics == (("deep.x", 1.0),)
-    many = json.dumps({str(number): number for number in range(MOST_METRICS + 5)}).encode()
-    assert len(parse_state(many, METRICS).metrics) == MOST_METRICS
+    assert parse_state(b'{"id": "12345_00000", "tag": "1e3"}', METRICS).metrics == (("tag", 1000.0),)
+
+
+def test_of_more_metrics_than_can_be_compared_none_is_believed() -> None:
+    many = {str(number): number for number in range(MOST_METRICS)}
+    assert len(parse_state(json.dumps(many).encode(), METRICS).metrics) == MOST_METRICS
+    with pytest.raises(Unreadable, match="which of them counts is not known"):
+        parse_state(json.dumps({**many, "one more": 1}).encode(), METRICS)
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        parse_state(b'{"a": ' * 9 + b"1" + b"}" * 9, METRICS)
+
+
+def test_a_line_per_report_tells_the_metrics_of_each_checkpoint() -> None:
+    lines = [
+        {"loss": 2.0, "checkpoint_dir_name": "checkpoint_000000", "config": {"lr": 1}, "pid": 77},
+        {"loss": 1.9, "checkpoint_dir_name": None},
+        {"loss": 1.5, "eval": {"acc": 0.5}, "checkpoint_dir_name": "checkpoint_000001"},
+        {"loss": 1.8, "checkpoint_dir_name": "checkpoint_000000"},
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    told = {
+        "checkpoint_000000": (("loss", 1.8),),
+        "checkpoint_000001": (("loss", 1.5), ("eval/acc", 0.5)),
+    }
+    assert parse_state(text.encode(), REPORTS) == Told(saves=told)
+    assert parse_state((text + '{"loss": 1.').encode(), REPORTS).saves == told, "somebody still wrote it"
+    assert parse_state(b'{"loss": 1.0}\n', REPORTS) == Told()
+    with pytest.raises(Unreadable, match="line 1"):
+        parse_state(b'{"loss": 1.\n' + text.encode(), REPORTS)
+
+
+def test_a_list_of_results_tells_the_metrics_of_each_checkpoint() -> None:
+    text = b'{"results": [{"dir": "checkpoint_a", "metrics": {"loss": 1}}, {"dir": "checkpoint_b"}]}'
+    told = {"checkpoint_a": (("loss", 1.0),), "checkpoint_b": ()}
+    assert parse_state(text, SNAPSHOT) == Told(saves=told)
+    with pytest.raises(Unreadable, match="no list"):
+        parse_state(b'{"results": {}}', SNAPSHOT)
+
+
+def test_of_many_checkpoints_the_last_ones_are_told() -> None:
+    lines = [{"checkpoint_dir_name": f"c{number}", "loss": number} for number in range(MOST_SAVES + 3)]
+    saves = parse_state("\n".join(map(json.dumps, lines)).encode(), REPORTS).saves
+    assert (len(saves), next(iter(saves))) == (MOST_SAVES, "c3")
+
+
+@pytest.mark.parametrize("name", ["../other", "a/b", "..", "."])
+def test_a_report_names_a_folder_beside_it_and_no_path(name: str) -> None:
+    with pytest.raises(Unreadable, match="holds a path"):
+        parse_state(json.dumps({"checkpoint_dir_name": name, "loss": 1}).encode(), REPORTS)
 
 
 @pytest.mark.parametrize(
@@ -145,4 +221,6 @@ def test_no_content_does_more_than_say_a_text_or_be_refused(data: bytes) -> None
             continue
         for value in (told.latest, told.best):
             assert value is None or (0 < len(value) <= LONGEST_VALUE and value.encode().decode() == value)
-        assert all(math.isfinite(value) and name.encode().decode() == name for name, value in told.metrics)
+        for metrics in (told.metrics, *told.saves.values()):
+            assert all(math.isfinite(value) and name.encode().decode() == name for name, value in metrics)
+        assert not any("/" in folder for folder in told.saves)

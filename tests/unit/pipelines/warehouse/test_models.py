@@ -49,6 +49,12 @@ def test_a_ctes_name_is_no_table() -> None:
         pytest.param("marts/a", "select * from things", "has no schema", id="bare-table"),
         pytest.param("marts/a", "select 1; select 2", "not one bare select", id="two-statements"),
         pytest.param("marts/a", "create table x as select 1", "not one bare select", id="not-a-select"),
+        pytest.param(
+            "marts/a",
+            "-- One\nwith x as (select 1 as n) insert into raw.things select n from x",
+            "not one bare select",
+            id="changes-something",
+        ),
         pytest.param("marts/a", "select from where", "not readable as SQL", id="no-sql"),
         pytest.param("attic/a", "select 1 as x", "is not a layer", id="no-layer"),
     ],
