@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench airflow up
+.PHONY: help setup demo test soak check format docs bench airflow up
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,9 @@ demo: $(READY) ## Price, check, publish and clean up an embedded company through
 
 test: $(READY) ## Run the whole test suite, offline
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+soak: $(READY) ## Clean up random worlds for a million steps; it takes half an hour
+	@MORAINE_SOAK_STEPS=$${MORAINE_SOAK_STEPS:-1000000} $(BIN)/pytest -n $(JOBS) -m soak tests/properties
 
 check: $(READY) ## Format, lint, types, imports, SQL lint
 	@$(BIN)/ruff format --check --quiet .
@@ -39,6 +42,8 @@ docs: $(READY) ## Write the page of the published tables from the models
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.listing
+	@$(BIN)/python -m tests.bench.planning
+	@$(BIN)/python -m tests.bench.applying
 
 airflow: $(READY) ## Airflow itself over the embedded company on localhost; Ctrl-C ends all of it
 	@$(BIN)/python dags/standalone.py

@@ -37,15 +37,14 @@ def question(plan: "Plan") -> dict[str, str]:
     Raises:
         AirflowSkipException: there is nothing to do, so nobody has to be asked.
     """
-    if not plan.changes:
+    if not plan.chunks:
         raise AirflowSkipException(f"{plan.policy.name}: nothing to do")
     archive, delete = plan.totals.archive, plan.totals.delete
-    for_good = sum(line.action_count for line in plan.changes if line.path == "delete-if-match")
     saving = archive.saving_usd_month + delete.saving_usd_month
     rows = {
         "archive": f"{archive.objects:,} objects, {archive.size_bytes:,} bytes",
         "delete": f"{delete.objects:,} objects, {delete.size_bytes:,} bytes",
-        "gone for good": f"{for_good:,} objects",
+        "gone for good": f"{plan.totals.objects_for_good:,} objects",
         "saves": f"{saving:,.2f} USD a month",
         "plan": f"`{plan.id}`, valid until {plan.expires_at:%Y-%m-%d %H:%M} UTC",
     }
@@ -58,10 +57,23 @@ def question(plan: "Plan") -> dict[str, str]:
     }
 
 
-def ask(subject: Any, body: Any) -> Any:  # noqa: ANN401  (results of tasks to come, which Airflow does not type)
-    """Add the task that waits for a human, and return its answer to come."""
+def second_question(plan: "Plan", why: str) -> dict[str, str]:
+    """Return the subject and body of the question to a second person.
+
+    Raises:
+        AirflowSkipException: one was enough, so nobody else has to be asked.
+    """
+    if not why:
+        raise AirflowSkipException(f"{plan.policy.name}: one person is enough")
+    asked = question(plan)
+    said = f"One person agreed. Somebody else has to, too, as it changes {why}."
+    return asked | {"subject": f"Second yes: {asked['subject']}", "body": f"{said}\n\n{asked['body']}"}
+
+
+def ask(task_id: str, subject: Any, body: Any) -> Any:  # noqa: ANN401  (results of tasks to come, untyped)
+    """Add a task that waits for a human, and return its answer to come."""
     return ApprovalOperator(
-        task_id="ask",
+        task_id=task_id,
         map_index_template="{{ task.subject }}",
         subject=subject,
         body=body,

@@ -2,6 +2,7 @@
 
 import approval
 import night
+import people
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, PartitionedAssetTimetable, task, task_group
 
@@ -25,23 +26,10 @@ def plan(policy: str) -> dict[str, str]:
     return approval.question(steps.show(run, steps.plan(run, night.show_file(policy)).id))
 
 
-@task(map_index_template=night.SHOWN)
-@night.step
-def record_approval(plan: str, answer: approval.Answer | None) -> str:
-    """Bind the answer to the plan's fingerprint, under the name of who gave it."""
-    from lifecycle import steps
-
-    by, reason = approval.approver(answer, night.show(plan))
-    steps.approve(night.cleaning(), plan, by, reason)
-    return plan
-
-
 @task_group
 def clean_up(policy: str) -> None:
     """One policy's way from a plan to its application."""
-    planned = plan(policy)
-    answer = approval.ask(planned["subject"], planned["body"])
-    approved = record_approval(planned["plan"], answer)
+    approved = people.approve(plan(policy))
     TriggerDagRunOperator(
         task_id="apply",
         map_index_template="{{ task.conf['plan'] }}",

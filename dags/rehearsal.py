@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -40,6 +40,8 @@ class Answer:
     choice: str
     by: str
     reason: str
+    second: str = ""
+    """Who is asked where a plan needs two people; the same one where nobody is named."""
 
 
 @dataclass
@@ -162,11 +164,10 @@ def _answer_questions(answer: Answer, progress: Progress, finished: threading.Ev
             # operator did, and would undo an answer that came in between.
             for key in waiting.keys() & seen:
                 task, subject = waiting[key]
-                _answer_question(task, answer, session)
+                by = answer.second if answer.second and task.task_id.endswith("ask_again") else answer.by
+                _answer_question(task, replace(answer, by=by), session)
                 progress.write(f"asked             {subject}")
-                progress.write(
-                    f"answered          {answer.choice}, {answer.by}: {answer.reason or 'no reason'}"
-                )
+                progress.write(f"answered          {answer.choice}, {by}: {answer.reason or 'no reason'}")
         seen = set(waiting)
 
 

@@ -33,7 +33,7 @@ def main() -> None:
         # Airflow reads its environment while it is imported, so only now.
         from rehearsal import Answer, rehearse
 
-        answer = Answer(arguments.answer, arguments.by, arguments.reason)
+        answer = Answer(arguments.answer, arguments.by, arguments.reason, arguments.second)
         failures = rehearse(arguments.day, answer, out)
         for failure in failures:
             out.write(f"\nerror {failure}\n")
@@ -56,6 +56,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--day", type=date.fromisoformat, required=True, help="the day the night is about")
     parser.add_argument("--answer", choices=["Approve", "Reject"], required=True)
     parser.add_argument("--by", required=True, help="who answers; stands in the approval")
+    parser.add_argument("--second", default="", help="who answers where a plan needs two people")
     parser.add_argument("--reason", default="", help="why; stands in the approval")
     home = Path(os.environ.get("AIRFLOW_HOME", "var/airflow"))
     parser.add_argument("--home", type=Path, default=home, help=f"Airflow's directory (default: {home})")

@@ -24,14 +24,15 @@ class Present:
     failed_gates: tuple[FailedGate, ...]
 
 
-def admit(directory: PlanDirectory, present: Present) -> Plan:
-    """Return the plan if it may be applied as things are now.
+def admit(directory: PlanDirectory, present: Present, chunk: str | None = None) -> Plan:
+    """Return the plan if it, or one chunk of it, may be applied as things are now.
 
     Raises:
         PlanRefused: it is edited, used up, expired, unapproved, stale or foreign.
     """
-    plan = directory.read_plan()
+    plan = directory.read_plan(chunk)
     refuse_over(directory, plan, present.now)
+    directory.refuse_handed_over()
     require_approval(directory, plan, present.now)
     if plan.snapshot_id != present.snapshot.snapshot_id:
         raise _stale(
@@ -77,6 +78,7 @@ def refuse_unenforced(paths: Collection[str], planned: BucketCapability, measure
         or not {"copy-in-place", "copy-in-parts"}.intersection(paths),
         "conditions on copies in parts": measured.copy_in_parts or "copy-in-parts" not in paths,
         "If-Match on deletes": measured.delete or "delete-if-match" not in paths,
+        "If-Match on deletes in batches": measured.delete_batch or "delete-batch-if-match" not in paths,
     }
     missing = [what for what, is_enforced in relied_on.items() if not is_enforced]
     if missing:
@@ -93,7 +95,7 @@ def _stale(what: str, directory: PlanDirectory) -> PlanRefused:
 
 
 def _refuse_failed_gates(plan: Plan, failed: Iterable[FailedGate]) -> None:
-    buckets = {line.bucket for line in plan.changes}
+    buckets = {place.partition("://")[2] for place in plan.changed_bytes}
     for gate in failed:
         if not gate.bucket or gate.bucket in buckets:
             raise PlanRefused(

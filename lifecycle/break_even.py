@@ -87,7 +87,8 @@ def _less_a_day(share: ClassShare, target: Price, prices: PriceList) -> Decimal:
 
 
 def _usd_a_day(share: ClassShare, price: Price) -> Decimal:
-    return share.movable_bytes / _GIB * price.usd_gib_month / _DAYS_PER_MONTH
+    a_month = share.movable_bytes / _GIB * price.usd_gib_month
+    return (a_month + share.movable_count * price.usd_per_object_month) / _DAYS_PER_MONTH
 
 
 def _days(span: timedelta) -> Decimal:

@@ -1,79 +1,156 @@
 """Does this endpoint really enforce preconditions on this bucket? Measured with objects of our own.
 
 Stores that do not know a condition ignore it and answer as if all were well. So each change is tried with a
-wrong ETag first: it must be refused and leave the object as it was. Then with the right one: it must work.
+wrong token first: it must be refused and leave the object as it was. Then with the right one: it must work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from lifecycle.errors import ActionRefused, ConditionFailed
-from lifecycle.model import BucketCapability
-from lifecycle.providers import CANARY_PREFIX, ClassChange, ObjectState, Provider
+from lifecycle.errors import ActionRefused, ConditionFailed, Gone
+from lifecycle.model import BucketCapability, Scheme
+from lifecycle.providers import (
+    CANARY_PREFIX,
+    BucketSettings,
+    ClassChange,
+    ObjectState,
+    Provider,
+    Removal,
+    Target,
+)
 
-_WRONG = "0123456789abcdef0123456789abcdef"
+_WRONG: Mapping[Scheme, str] = {"s3": "0123456789abcdef0123456789abcdef", "gs": "1"}
+"""Tokens that a store can read, and that no canary has."""
+_COLDER: Mapping[Scheme, str] = {"s3": "STANDARD_IA", "gs": "NEARLINE"}
 _BODY = b"Moraine tries here whether conditions are enforced; this object may be deleted.\n"
-_COLDER = "STANDARD_IA"
+_DENIED = ("AccessDenied", "(403")
 
 
 def measure(provider: Provider, bucket: str, token: str) -> BucketCapability:
     """Return what a bucket enforces; `token` keeps canaries of parallel workers apart.
 
+    Where everything that is written has to stay for a time, nothing is tried and nothing is relied on.
+
     Raises:
         Transient: the store does not answer.
         ActionRefused: the credentials may not write there.
     """
-    key = f"{CANARY_PREFIX}{token}"
+    settings = provider.settings(bucket)
+    unknown = _nothing_enforced(provider.scheme, bucket, settings)
+    if settings.keeps_new:
+        return unknown
+    trial = _Trial(provider, bucket, f"{CANARY_PREFIX}{token}")
     try:
-        return BucketCapability(
-            bucket=bucket,
-            scheme=provider.scheme,
-            versioning=provider.settings(bucket).versioning,
-            copy_source=_enforces(provider, bucket, key, lambda state: _copies(state, source=_WRONG)),
-            copy_destination=_enforces(
-                provider, bucket, key, lambda state: _copies(state, destination=_WRONG)
-            ),
-            copy_in_parts=_enforces(provider, bucket, key, lambda s: _copies(s, source=_WRONG, in_parts=True))
-            and _enforces(provider, bucket, key, lambda s: _copies(s, destination=_WRONG, in_parts=True)),
-            delete=_enforces_delete(provider, bucket, key),
+        return replace(
+            unknown,
+            # Where classes are not ours to choose, a copy would say nothing.
+            copy_source=not settings.autoclass and trial.refuses_copy(source=trial.wrong),
+            copy_destination=not settings.autoclass and trial.refuses_copy(destination=trial.wrong),
+            copy_in_parts=not settings.autoclass
+            and trial.refuses_copy(source=trial.wrong, in_parts=True)
+            and trial.refuses_copy(destination=trial.wrong, in_parts=True),
+            delete=trial.refuses_delete(),
+            delete_batch=trial.refuses_in_batch(),
         )
     finally:
-        provider.erase_canary(bucket, key)
+        trial.clear()
 
 
-def _enforces(provider: Provider, bucket: str, key: str, wrong: Callable[[ObjectState], ClassChange]) -> bool:
-    before = provider.put_canary(bucket, key, _BODY)
-    change = wrong(before)
-    if not _is_refused(lambda: provider.change_class(bucket, before, change)):
-        return False
-    if provider.head(bucket, key).storage_class != before.storage_class:
-        return False
-    return not _is_refused(
-        lambda: provider.change_class(bucket, before, _copies(before, in_parts=change.in_parts))
+def _nothing_enforced(scheme: Scheme, bucket: str, settings: BucketSettings) -> BucketCapability:
+    return BucketCapability(
+        bucket=bucket,
+        scheme=scheme,
+        versioning=settings.versioning,
+        copy_source=False,
+        copy_destination=False,
+        copy_in_parts=False,
+        delete=False,
+        object_lock=settings.object_lock,
+        soft_delete_days=settings.soft_delete_days,
+        autoclass=settings.autoclass,
     )
 
 
-def _enforces_delete(provider: Provider, bucket: str, key: str) -> bool:
-    before = provider.put_canary(bucket, key, _BODY)
-    if not _is_refused(lambda: provider.delete(bucket, key, _WRONG)):
-        return False
-    provider.head(bucket, key)
-    return not _is_refused(lambda: provider.delete(bucket, key, before.token))
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Tries one change after the other with canaries; each begins with a fresh one."""
+
+    provider: Provider
+    bucket: str
+    key: str
+
+    @property
+    def wrong(self) -> str:
+        return _WRONG[self.provider.scheme]
+
+    @property
+    def _other_key(self) -> str:
+        return f"{self.key}-other"
+
+    def refuses_copy(self, *, source: str = "", destination: str = "", in_parts: bool = False) -> bool:
+        before = self._put(self.key)
+        colder = _COLDER[self.provider.scheme]
+        right = ClassChange(colder, before.token, before.token, in_parts)
+        wrong = replace(right, source=source or right.source, destination=destination or right.destination)
+        return (
+            _outcome(lambda: self._copy(before, wrong)) == "unmet"
+            and self._is_as(before)
+            and _outcome(lambda: self._copy(before, right)) == "worked"
+            and self.provider.head(self.bucket, self.key).storage_class == colder
+        )
+
+    def refuses_delete(self) -> bool:
+        before = self._put(self.key)
+        return (
+            _outcome(lambda: self.provider.delete(self.bucket, self.key, self.wrong)) == "unmet"
+            and self._is_as(before)
+            and _outcome(lambda: self.provider.delete(self.bucket, self.key, before.token)) == "worked"
+            and not self._is_as(before)
+        )
+
+    def refuses_in_batch(self) -> bool:
+        """Tell whether of two objects in one request the one with the wrong token stays, the other goes."""
+        stays, goes = self._put(self.key), self._put(self._other_key)
+        targets = (Target(self.key, self.wrong), Target(self._other_key, goes.token))
+        answers: list[Removal] = []
+        worked = _outcome(lambda: answers.extend(self.provider.delete_batch(self.bucket, targets)))
+        results = [answer.result for answer in answers]
+        return (
+            worked == "worked"
+            and results == ["changed", "done"]
+            and self._is_as(stays)
+            and not self._is_as(goes)
+        )
+
+    def clear(self) -> None:
+        for key in (self.key, self._other_key):
+            self.provider.erase_canary(self.bucket, key)
+
+    def _put(self, key: str) -> ObjectState:
+        return self.provider.put_canary(self.bucket, key, _BODY)
+
+    def _copy(self, state: ObjectState, change: ClassChange) -> str:
+        return self.provider.change_class(self.bucket, state, change)
+
+    def _is_as(self, before: ObjectState) -> bool:
+        try:
+            now = self.provider.head(self.bucket, before.key)
+        except Gone:
+            return False
+        return (now.token, now.storage_class) == (before.token, before.storage_class)
 
 
-def _copies(
-    state: ObjectState, *, source: str = "", destination: str = "", in_parts: bool = False
-) -> ClassChange:
-    return ClassChange(_COLDER, source or state.token, destination or state.token, in_parts)
-
-
-def _is_refused(change: Callable[[], object]) -> bool:
+def _outcome(change: Callable[[], object]) -> Literal["worked", "unmet", "refused"]:
     try:
         change()
     except ConditionFailed:
-        return True
+        return "unmet"
+    except Gone:
+        return "refused"
     except ActionRefused as error:
         # A store may answer that it does not know a condition: then it cannot be relied on.
-        if "AccessDenied" in error.what:
+        if any(word in error.what for word in _DENIED):
             raise
-        return False
-    return False
+        return "refused"
+    return "worked"

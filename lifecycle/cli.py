@@ -6,6 +6,8 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -16,10 +18,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lifecycle import render, steps
-from lifecycle.plan import plan_to_json
-from lifecycle.policy import sentences
+from lifecycle.jobs import Errand, read_errand
+from lifecycle.plan import shown_json
+from lifecycle.policy import Policy, sentences
+from lifecycle.preview import Preview
+from lifecycle.rules import Wish
+from pipelines.domain.durations import parse_duration
 from pipelines.domain.text import to_json, visible
-from pipelines.errors import MoraineError
+from pipelines.errors import MoraineError, NotFound
 
 NOTHING_TO_DO, HAS_CHANGES, SOME_FAILED = 0, 2, 3
 EXIT_CODES = (
@@ -29,7 +35,7 @@ EXIT_CODES = (
 
 app = typer.Typer(
     name="moraine-lifecycle",
-    help=f"Archive and delete what nobody needs: plan, approve, apply, verify.\n\n{EXIT_CODES}",
+    help=f"Archive and delete what nobody needs: plan, approve, apply, verify, undo.\n\n{EXIT_CODES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -42,8 +48,19 @@ _output = Console()
 CONFIG = Path("moraine.yaml")
 Config = Annotated[Path, typer.Option("--config", envvar="MORAINE_CONFIG", help="The settings file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Try it on the published night of this day."),
+]
 PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="A plan's directory, or its id.")]
 Uri = Annotated[str, typer.Argument(metavar="URI", help="s3://bucket/key")]
+
+
+def _span(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def main() -> None:
@@ -67,22 +84,28 @@ def main() -> None:
 def plan(
     policy: Annotated[Path, typer.Option("--policy", help="The retention policy.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where the plan's folder goes.")] = None,
+    as_of: AsOf = None,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Decide what should go and write it down; nothing is changed. Exit code 2 when there is something to do.
 
+    With --as-of the policy is tried on a past night: such a plan is to be read, and cannot be applied.
+
     Example: moraine-lifecycle plan --policy lifecycle/policies/stale-checkpoints.yaml
     """
     run = steps.open_run(config)
     with _working("deciding"):
-        report = steps.plan(run, policy, out)
+        report = steps.plan(run, policy, out, _day(as_of))
     if as_json:
         _print_json(report)
     else:
-        _output.print(render.plan_text(steps.show(run, report.path)))
+        changes = steps.changes(run, report.path, render.MOST_LINES)
+        _output.print(render.plan_text(steps.show(run, report.path), changes))
     _console.print(f"wrote {report.path}", markup=False, highlight=False, soft_wrap=True)
-    if report.has_changes:
+    if report.is_trial:
+        _console.print("a trial on a past night: it cannot be applied", markup=False, highlight=False)
+    elif report.has_changes:
         _console.print(
             f"next: moraine-lifecycle approve {report.id} --by NAME", markup=False, highlight=False
         )
@@ -93,13 +116,16 @@ def plan(
 def show(plan: PlanName, config: Config = CONFIG, as_json: AsJson = False) -> None:
     """Show a plan for people: what changes, what it saves, why the rest stays.
 
+    With --json, `lines` are the first 1,000 changes; decisions.parquet beside the plan holds every decision.
+
     Example: moraine-lifecycle show stale-checkpoints-2026-11-20-1a2b3c4d
     """
-    found = steps.show(steps.open_run(config), plan)
+    run = steps.open_run(config)
+    found = steps.show(run, plan)
     if as_json:
-        sys.stdout.write(plan_to_json(found) + "\n")
+        sys.stdout.write(shown_json(found, steps.changes(run, plan)) + "\n")
     else:
-        _output.print(render.plan_text(found))
+        _output.print(render.plan_text(found, steps.changes(run, plan, render.MOST_LINES)))
 
 
 @app.command()
@@ -120,27 +146,67 @@ def approve(
     plan: PlanName,
     by: Annotated[str, typer.Option("--by", help="Who says yes.")],
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    lasting: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--for",
+            parser=_span,
+            metavar="TIME",
+            help="For how long, such as 4h; never longer than the plan.",
+        ),
+    ] = None,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Say yes to exactly this plan, until it expires.
 
-    Example: moraine-lifecycle approve PLAN --by "Ada Lovelace" --reason "runs are over"
+    Where its policy wants two people, a second one says the same.
+
+    Example: moraine-lifecycle approve PLAN --by "Ada Lovelace" --reason "runs are over" --for 4h
     """
-    approval = steps.approve(steps.open_run(config), plan, by, reason)
+    run = steps.open_run(config)
+    approval = steps.approve(run, plan, by, reason, lasting=lasting)
     if as_json:
         _print_json(approval)
     else:
         until = f"{approval.expires_at:%Y-%m-%d %H:%M} UTC"
-        _output.print(f"approved by {approval.by} until {until}", markup=False, highlight=False)
+        _output.print(f"approved by {visible(approval.by)} until {until}", markup=False, highlight=False)
+    if why := steps.second_needed(run, plan):
+        _console.print(
+            f"a second person has to approve it, too: it changes {why}", markup=False, highlight=False
+        )
 
 
 @app.command()
-def apply(plan: PlanName, config: Config = CONFIG, as_json: AsJson = False) -> None:
+def apply(  # noqa: PLR0913  (each option is a parameter: that is typer's form)
+    plan: PlanName,
+    *,
+    handover: Annotated[
+        bool, typer.Option("--handover", help="Change nothing: write jobs for the engines of the clouds.")
+    ] = False,
+    role: Annotated[str, typer.Option("--role", help="With it: the ARN that S3's jobs act under.")] = "",
+    manifests: Annotated[
+        list[str] | None,
+        typer.Option("--manifests", metavar="URI", help="With it: where you upload manifests, per cloud."),
+    ] = None,
+    with_tags: Annotated[
+        bool,
+        typer.Option("--with-tags", help="With it: jobs may replace the tags that objects have on S3."),
+    ] = False,
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
     """Do an approved plan. Run it again after any interruption: it goes on, and does nothing twice.
+
+    With --handover, for billions of objects, everything is asked as before and nothing is changed: the folder
+    `handover` in the plan's directory tells what to give to S3 Batch Operations and to Cloud Storage's batch
+    operations. What their engines cannot do safely is left out, and told.
 
     Example: moraine-lifecycle apply PLAN
     """
+    if handover:
+        _hand_over(plan, read_errand(role, manifests or (), with_tags=with_tags), config, as_json)
+        return
     stopping = Event()
     with _until_told_to_stop(stopping), _progress() as tell:
         run = steps.open_run(config, is_stopped=stopping.is_set, on_progress=tell)
@@ -152,6 +218,43 @@ def apply(plan: PlanName, config: Config = CONFIG, as_json: AsJson = False) -> N
     if not report.is_finished:
         _console.print("Some actions are left: run the same command again.", markup=False, highlight=False)
     raise typer.Exit(NOTHING_TO_DO if report.is_clean else SOME_FAILED)
+
+
+def _hand_over(plan: str, errand: Errand, config: Path, as_json: bool) -> None:  # noqa: FBT001  (see apply)
+    stopping = Event()
+    with _until_told_to_stop(stopping), _working("looking at every checkpoint"):
+        run = steps.open_run(config, is_stopped=stopping.is_set)
+        found = steps.hand_over(run, plan, errand)
+    if as_json:
+        _print_json(found)
+    else:
+        _output.print(render.hand_over_text(found))
+
+
+@app.command()
+def rules(
+    plan: PlanName,
+    put: Annotated[bool, typer.Option("--put", help="Put the plan's rules beside the others.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the plan's rules away again.")] = False,
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the lifecycle rules of buckets in which a handed-over plan tags objects; put or remove its own.
+
+    Nobody else's rule is ever changed. When somebody changed one since they were last looked at, nothing is
+    put. Exit code 3 when looking finds such a change.
+
+    Example: moraine-lifecycle rules PLAN --put
+    """
+    if put and remove:
+        raise typer.BadParameter("--put and --remove exclude each other")
+    wish: Wish = "put" if put else "remove" if remove else "look"
+    report = steps.rules(steps.open_run(config), plan, wish)
+    if as_json:
+        _print_json(report)
+    else:
+        _output.print(render.rules_text(report))
+    raise typer.Exit(SOME_FAILED if report.has_drift and wish == "look" else NOTHING_TO_DO)
 
 
 @app.command()
@@ -171,6 +274,59 @@ def verify(plan: PlanName, config: Config = CONFIG, as_json: AsJson = False) -> 
 
 
 @app.command()
+def undo(
+    plan: PlanName,
+    by: Annotated[str, typer.Option("--by", help="Who wants it back.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Take back what a plan did, from its receipts. Run it again after any interruption: it goes on.
+
+    What somebody wrote since is left alone. The plan cannot be applied again. Exit code 3 when something
+    is not as it was: deleted for good, changed since, held, or still thawing.
+
+    Example: moraine-lifecycle undo PLAN --by "Ada Lovelace" --reason "the run goes on"
+    """
+    stopping = Event()
+    with _until_told_to_stop(stopping), _progress("undoing") as tell:
+        run = steps.open_run(config, is_stopped=stopping.is_set, on_progress=tell)
+        report = steps.undo(run, plan, by, reason)
+    if as_json:
+        _print_json(report)
+    else:
+        _output.print(render.undo_text(report))
+    raise typer.Exit(NOTHING_TO_DO if report.is_clean else SOME_FAILED)
+
+
+@app.command()
+def audit(
+    plans: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Where the plans are; else as the settings say.")
+    ] = None,
+    expect: Annotated[
+        str,
+        typer.Option("--expect", metavar="HASH", help="A newest hash of earlier: its line must be there."),
+    ] = "",
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Check that the log of all plans, approvals, receipts and verifications is as it was written.
+
+    Write the newest hash down elsewhere: with --expect, a log whose last lines are gone is found, too. With
+    --json all entries are printed. Exit code 3 when something was edited or is gone.
+
+    Example: moraine-lifecycle audit --expect 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    """
+    found = steps.audit(config, plans, expect)
+    if as_json:
+        _print_json({**asdict(found), "is_sound": found.is_sound})
+    else:
+        _output.print(render.audit_text(found), soft_wrap=True)
+    raise typer.Exit(NOTHING_TO_DO if found.is_sound else SOME_FAILED)
+
+
+@app.command()
 def canary(uri: Uri, config: Config = CONFIG, as_json: AsJson = False) -> None:
     """Measure which preconditions this endpoint and bucket really enforce; what is written is removed again.
 
@@ -186,20 +342,45 @@ def canary(uri: Uri, config: Config = CONFIG, as_json: AsJson = False) -> None:
 @policies.command()
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A policy's YAML file.")],
+    as_of: AsOf = None,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Say in plain words what a policy would do, or what is wrong with it. No settings are needed.
+    """Say in plain words what a policy would do, or what is wrong with it, and what it would touch today.
 
-    Example: moraine-lifecycle policy check lifecycle/policies/stale-checkpoints.yaml
+    What it would touch needs settings and a published night. Nothing is written to a bucket or the lake: that
+    buckets enforce conditions is assumed. Without settings the policy is explained only.
+
+    Example: moraine-lifecycle policy check lifecycle/policies/stale-checkpoints.yaml --as-of 2026-11-20
     """
-    del config
-    said = sentences(steps.read_policy(file))
-    if as_json:
-        _print_json({"policy": str(file), "says": said})
-    else:
+    policy = steps.read_policy(file)
+    said = sentences(policy)
+    if not as_json:
         for sentence in said:
             _output.print(sentence, markup=False, highlight=False)
+    found = _tried(policy, config, _day(as_of))
+    if as_json:
+        _print_json({"policy": str(file), "says": said, "would_touch": found})
+    elif found:
+        _output.print(render.preview_text(found))
+
+
+def _tried(policy: Policy, config: Path, as_of: date | None) -> Preview | None:
+    """Return what a policy would touch; nothing where there are no settings or nothing is published yet."""
+    try:
+        with _working("deciding"):
+            return steps.try_policy(steps.open_run(config), policy, as_of)
+    except NotFound as error:
+        if as_of:
+            raise
+        _console.print(
+            f"explained only: {error.what} ({visible(error.where)})", markup=False, highlight=False
+        )
+        return None
+
+
+def _day(as_of: datetime | None) -> date | None:
+    return as_of.date() if as_of else None
 
 
 def _unexpected(error: Exception) -> int:
@@ -237,11 +418,11 @@ def _working(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[steps.Tell]:
+def _progress(what: str = "applying") -> Iterator[steps.Tell]:
     """Show how much of a plan is done, on a terminal only."""
-    columns = (TextColumn("applying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_console, disable=not _console.is_terminal, transient=True) as bar:
-        task = bar.add_task("applying", total=None)
+        task = bar.add_task(what, total=None)
 
         def tell(done: int, of: int) -> None:
             bar.update(task, completed=done, total=of)

@@ -1,12 +1,13 @@
 """Which checkpoints stay, which move, which go, and why.
 
-Pure: facts, a policy and a day in, one decision per checkpoint out. No cloud, no clock, no files.
+Pure: a run's checkpoints, what is around them, a policy and a day in, one decision per checkpoint out. No
+cloud, no clock, no files. Runs come one after the other, so that a million of them need no memory.
 
 Reasons to keep are a list of rules, asked in order; the first that speaks decides. Only what no rule keeps is
 cleared. Missing facts protect: what is not known for sure is kept.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
@@ -20,19 +21,19 @@ from lifecycle.model import (
     ClassShare,
     Decision,
     Delete,
-    Facts,
     FailedGate,
     Keep,
     Path,
     PriceList,
+    Surroundings,
 )
 from lifecycle.pins import pin_in_force
-from lifecycle.policy import BREAK_EVEN, Policy
+from lifecycle.policy import BREAK_EVEN, CLASSES, Policy
 from lifecycle.policy import Archive as ArchiveRule
 from pipelines.domain.durations import format_duration
 
 LARGEST_COPY_BYTES = 5 * 1024**3
-"""A single copy request takes no larger object."""
+"""A single copy request of S3 takes no larger object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,32 @@ class _Situation:
 Rule = Callable[[Artifact, _Situation], str | None]
 
 
-def decide(facts: Facts, policy: Policy, day: date) -> tuple[Decision, ...]:
-    """Return one decision per checkpoint, each with the rule that made it, in the order of their ids."""
-    decisions: list[Decision] = []
-    for _, members in groupby(sorted(facts.artifacts, key=_run_of), key=_run_of):
-        run = tuple(members)
-        situation = _situation(run, facts, policy, day)
-        decisions += (_decide(artifact, situation) for artifact in run)
-    return tuple(sorted(decisions, key=lambda decision: decision.artifact.checkpoint_id))
+def decide(
+    runs: Iterable[Sequence[Artifact]], surroundings: Surroundings, policy: Policy, day: date
+) -> Iterator[Decision]:
+    """Yield one decision per checkpoint, each with the rule that made it, a run after the other."""
+    for run in runs:
+        yield from decide_run(run, surroundings, policy, day)
+
+
+def decide_run(
+    run: Sequence[Artifact], surroundings: Surroundings, policy: Policy, day: date
+) -> tuple[Decision, ...]:
+    """Return the decisions about all checkpoints of one run, by step."""
+    situation = _situation(run, surroundings, policy, day)
+    in_order = sorted(run, key=lambda artifact: (artifact.step or 0, artifact.checkpoint_id))
+    return tuple(_decide(artifact, situation) for artifact in in_order)
+
+
+def by_run(artifacts: Iterable[Artifact]) -> Iterator[tuple[Artifact, ...]]:
+    """Yield checkpoints that come in the order of buckets and runs, a run at a time."""
+    for _, members in groupby(artifacts, key=run_of):
+        yield tuple(members)
+
+
+def run_of(artifact: Artifact) -> tuple[str, str]:
+    """Return what tells one run from another: its bucket and its name."""
+    return artifact.place, artifact.run
 
 
 def movable(artifact: Artifact, target_class: str) -> tuple[ClassShare, ...]:
@@ -83,15 +102,11 @@ def movable(artifact: Artifact, target_class: str) -> tuple[ClassShare, ...]:
     )
 
 
-def _run_of(artifact: Artifact) -> tuple[str, str]:
-    return artifact.bucket, artifact.run
-
-
-def _situation(run: Sequence[Artifact], facts: Facts, policy: Policy, day: date) -> _Situation:
+def _situation(run: Sequence[Artifact], surroundings: Surroundings, policy: Policy, day: date) -> _Situation:
     complete = [artifact for artifact in run if artifact.is_complete]
     ordered = _in_order([artifact for artifact in complete if artifact.kind == "intermediate"])
     by_time = sorted(ordered or (), key=lambda artifact: artifact.last_modified_at)
-    bucket = run[0].bucket
+    first = run[0]
     return _Situation(
         policy=policy,
         day=day,
@@ -102,9 +117,9 @@ def _situation(run: Sequence[Artifact], facts: Facts, policy: Policy, day: date)
         floor=_last(ordered, policy.keep.min_complete_per_run),
         order_is_known=ordered is not None,
         best_is_known=any(artifact.is_best for artifact in run),
-        gate=next((gate for gate in facts.failed_gates if gate.bucket in ("", bucket)), None),
-        capability=facts.capabilities.get(run[0].place),
-        prices=facts.prices,
+        gate=failed_gate(first, surroundings),
+        capability=surroundings.capabilities.get(first.place),
+        prices=surroundings.prices_of(first.scheme),
     )
 
 
@@ -135,10 +150,20 @@ def _gate(_: Artifact, situation: _Situation) -> str | None:
 
 
 def _match(artifact: Artifact, situation: _Situation) -> str | None:
-    match = situation.policy.match
-    if match.buckets and artifact.bucket not in match.bucket_names:
-        return f"the policy is not about s3://{artifact.bucket}"
-    key = artifact.uri.removeprefix(f"s3://{artifact.bucket}/")
+    return not_matched(artifact, situation.policy)
+
+
+def failed_gate(artifact: Artifact, surroundings: Surroundings) -> FailedGate | None:
+    """Return the check that failed for its bucket, or for all."""
+    return next((g for g in surroundings.failed_gates if g.bucket in ("", artifact.bucket)), None)
+
+
+def not_matched(artifact: Artifact, policy: Policy) -> str | None:
+    """Return why a policy is not about something, or None."""
+    match = policy.match
+    if match.buckets and artifact.place not in match.places:
+        return f"the policy is not about {artifact.place}"
+    key = artifact.uri.removeprefix(f"{artifact.place}/")
     if match.prefixes and not key.startswith(match.prefixes):
         return f"the policy is about {' and '.join(match.prefixes)} only"
     return None
@@ -251,17 +276,29 @@ def _clear(artifact: Artifact, situation: _Situation) -> Decision:
             return Delete(artifact, "delete", f"{days} days since it changed, and {due} is the limit", way)
         kept.append(("delete", obstacle))
     if policy.archive:
-        age_due, obstacle = _archive_after(artifact, policy.archive, situation)
-        if age_due is not None and situation.age(artifact.last_modified_at) >= age_due:
-            obstacle = obstacle or _archive_obstacle(artifact, policy.archive.to, situation.capability)
-            if not obstacle:
-                reason = f"{days} days since it changed, and {_limit(policy.archive, age_due)}"
-                return Archive(artifact, "archive", reason, policy.archive.to)
-        if obstacle:
-            kept.append(("archive", obstacle))
+        found = _archive(artifact, policy.archive, situation)
+        if isinstance(found, Archive):
+            return found
+        if found:
+            kept.append(("archive", found))
     if kept:
         return Keep(artifact, kept[0][0], "; ".join(obstacle for _, obstacle in kept))
     return Keep(artifact, "age", f"{days} days since it changed: too young to be cleared")
+
+
+def _archive(artifact: Artifact, archive: ArchiveRule, situation: _Situation) -> Archive | str:
+    """Return the move if it is due; else what stands in its way, or nothing where it is only too young."""
+    if archive.to not in CLASSES[artifact.scheme]:
+        return f"{archive.to} is no class of {artifact.scheme}:// buckets"
+    age_due, obstacle = _archive_after(artifact, archive, situation)
+    if age_due is None or situation.age(artifact.last_modified_at) < age_due:
+        return obstacle
+    obstacle = obstacle or _archive_obstacle(artifact, archive.to, situation.capability)
+    if obstacle:
+        return obstacle
+    days = situation.age(artifact.last_modified_at).days
+    reason = f"{days} days since it changed, and {_limit(archive, age_due)}"
+    return Archive(artifact, "archive", reason, archive.to)
 
 
 def _archive_after(
@@ -292,13 +329,26 @@ def _limit(archive: ArchiveRule, due: timedelta) -> str:
 def _way_to_delete(irreversible: bool, capability: BucketCapability | None) -> tuple[Path | None, str]:  # noqa: FBT001  (a value of the policy)
     if capability is None:
         return None, "it is not known what the bucket enforces"
-    if capability.versioning == "on":
-        return "delete-marker", ""
+    way = _way_back(capability)
+    if way:
+        return way, ""
     if not irreversible:
         return None, "deleting here would be for good, and the policy does not say 'irreversible: true'"
     if not capability.delete:
-        return None, "deleting is not safe here: the endpoint does not enforce If-Match on deletes"
-    return "delete-if-match", ""
+        condition = "If-Match" if capability.scheme == "s3" else "generations"
+        return None, f"deleting is not safe here: the endpoint does not enforce {condition} on deletes"
+    return "delete-batch-if-match" if _takes_batches(capability) else "delete-if-match", ""
+
+
+def _way_back(capability: BucketCapability) -> Path | None:
+    """Return how a delete leaves the bytes behind, where the bucket does."""
+    if capability.scheme == "gs":
+        return "soft-delete" if capability.versioning == "on" or capability.soft_delete_days else None
+    return "delete-marker" if capability.versioning == "on" else None
+
+
+def _takes_batches(capability: BucketCapability) -> bool:
+    return capability.scheme == "s3" and capability.delete_batch
 
 
 def _archive_obstacle(artifact: Artifact, to: str, capability: BucketCapability | None) -> str:
@@ -307,11 +357,22 @@ def _archive_obstacle(artifact: Artifact, to: str, capability: BucketCapability 
         return f"nothing in it is hotter than {to} and large enough to be worth moving"
     if capability is None:
         return "it is not known what the bucket enforces"
+    return _useless_copy(capability) or _unsafe_copy(shares, capability)
+
+
+def _useless_copy(capability: BucketCapability) -> str:
+    if capability.autoclass:
+        return "the bucket moves objects between classes by itself (Autoclass)"
     if capability.versioning == "on":
         return "the bucket keeps versions: a copy in a colder class adds one and saves nothing"
+    return ""
+
+
+def _unsafe_copy(shares: Iterable[ClassShare], capability: BucketCapability) -> str:
     if not capability.can_copy:
         return "copying in place is not safe here: the endpoint does not enforce conditions on copies"
-    if _largest(shares) > LARGEST_COPY_BYTES and not capability.copy_in_parts:
+    is_large = capability.scheme == "s3" and _largest(shares) > LARGEST_COPY_BYTES
+    if is_large and not capability.copy_in_parts:
         return "it holds objects above 5 GiB, and the endpoint does not enforce conditions on copies in parts"
     return ""
 

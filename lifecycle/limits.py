@@ -1,12 +1,11 @@
-"""How much one plan may change: above a limit of its policy it is refused. Pure."""
+"""How much one plan may change: above a limit of its policy it is refused, or needs two people. Pure."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from lifecycle.errors import LimitPassed
-from lifecycle.model import Line, Totals
-from lifecycle.policy import Policy
+from lifecycle.model import Totals
+from lifecycle.policy import Policy, TwoPeopleAbove
 from lifecycle.savings import rounded
 
 Figure = tuple[str, Decimal, Decimal]
@@ -14,21 +13,48 @@ Figure = tuple[str, Decimal, Decimal]
 
 
 def refuse_above_limits(
-    lines: Sequence[Line], totals: Totals, bucket_bytes: Mapping[str, int], policy: Policy
+    totals: Totals, changed_bytes: Mapping[str, int], bucket_bytes: Mapping[str, int], policy: Policy
 ) -> None:
-    """Compare a plan with the limits of its policy.
+    """Compare a plan with the limits of its policy; bytes are by the URI of their bucket.
 
     Raises:
         LimitPassed: naming the limit, the figure and the fix.
     """
-    figures = [*_amounts(totals, policy), *_shares(lines, bucket_bytes, policy.ceiling.share_of_bucket)]
-    for name, figure, limit in figures:
+    for name, figure, limit in figures(totals, changed_bytes, bucket_bytes, policy):
         if figure > limit:
             raise LimitPassed(
                 f"the plan would change {name} {figure:,}; the limit is {limit:,}",
                 where=f"policy {policy.name}, limits.{name.split(' ')[0]}",
                 fix="Narrow 'match' or lengthen 'after' and plan again; raise the limit if so much is meant.",
             )
+
+
+def figures(
+    totals: Totals, changed_bytes: Mapping[str, int], bucket_bytes: Mapping[str, int], policy: Policy
+) -> Iterator[Figure]:
+    """Yield what a plan would change, beside each limit of its policy."""
+    yield from _amounts(totals, policy)
+    yield from _shares(changed_bytes, bucket_bytes, policy.ceiling.share_of_bucket)
+
+
+def two_people_because(totals: Totals, policy: Policy) -> str:
+    """Return why two people have to approve what adds up to this; empty where one is enough."""
+    return " and ".join(_reached(totals, policy.approval.two_people_above)) if policy.approval else ""
+
+
+def _reached(totals: Totals, above: TwoPeopleAbove) -> Iterator[str]:
+    changes = (totals.archive, totals.delete)
+    objects = sum(total.objects for total in changes)
+    size = sum(total.size_bytes for total in changes)
+    cost = sum((total.cost_usd_month for total in changes), Decimal(0))
+    if above.objects and objects >= above.objects:
+        yield f"{objects:,} objects (two people from {above.objects:,} on)"
+    if above.bytes and size >= above.bytes:
+        yield f"{size:,} bytes (two people from {above.bytes:,} on)"
+    if above.usd_month and cost >= above.usd_month:
+        yield f"what costs {cost:,.2f} USD a month (two people from {above.usd_month:,} on)"
+    if above.irreversible and totals.objects_for_good:
+        yield f"{totals.objects_for_good:,} objects for good"
 
 
 def _amounts(totals: Totals, policy: Policy) -> Iterator[Figure]:
@@ -39,11 +65,10 @@ def _amounts(totals: Totals, policy: Policy) -> Iterator[Figure]:
     yield "runs", Decimal(totals.runs), Decimal(limits.runs)
 
 
-def _shares(lines: Iterable[Line], bucket_bytes: Mapping[str, int], limit: Decimal) -> Iterator[Figure]:
-    changed: defaultdict[str, int] = defaultdict(int)
-    for line in lines:
-        changed[line.bucket] += line.action_bytes
-    for bucket, size in sorted(changed.items()):
-        whole = max(bucket_bytes.get(bucket, 0), size)
+def _shares(
+    changed_bytes: Mapping[str, int], bucket_bytes: Mapping[str, int], limit: Decimal
+) -> Iterator[Figure]:
+    for place, size in sorted(changed_bytes.items()):
+        whole = max(bucket_bytes.get(place, 0), size)
         share = rounded(Decimal(size) / whole) if whole else Decimal(0)
-        yield f"share_of_bucket of s3://{bucket}", share, limit
+        yield f"share_of_bucket of {place}", share, limit

@@ -56,8 +56,9 @@ REVERSIBLE_PATHS: frozenset[str] = frozenset(
     {"copy-in-place", "copy-in-parts", "tag-and-rule", "delete-marker", "soft-delete"}
 )
 Versioning = Literal["off", "on", "suspended"]
-Result = Literal["done", "changed", "protected", "skipped", "failed"]
-"""`failed` may be tried again; the others are final."""
+Result = Literal["done", "changed", "protected", "skipped", "failed", "thawing"]
+"""`failed` may be tried again; the others are final. `thawing`, and what else is not `done` or `changed`, is
+tried again where something is undone."""
 
 
 def _without_zone(moment: datetime) -> datetime:
@@ -137,6 +138,8 @@ class Price:
     """Putting or copying an object into the class."""
     usd_gib_retrieved: Decimal = Decimal(0)
     """Reading out of the class, a copy included."""
+    usd_per_object_month: Decimal = Decimal(0)
+    """What the class keeps and bills beside each object: an index, in the coldest classes."""
     is_confirmed: bool = True
     """Prices of its bytes and of reading them out are known and confirmed."""
     takes_confirmed: bool = True
@@ -205,18 +208,23 @@ class FailedGate:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """Everything a decision needs."""
+class Surroundings:
+    """Everything a decision needs besides the checkpoints: as small for a billion objects as for one."""
 
     snapshot_id: str
     as_of: date
-    artifacts: tuple[Artifact, ...]
-    bucket_bytes: Mapping[str, int]
-    prices: PriceList
+    prices: Mapping[Scheme, PriceList] = field(default_factory=dict)
+    bucket_bytes: Mapping[str, int] = field(default_factory=dict)
+    """By the bucket's URI."""
     failed_gates: tuple[FailedGate, ...] = ()
     capabilities: Mapping[str, BucketCapability] = field(default_factory=dict)
+    """By the bucket's URI."""
     has_registry: bool = True
     """A model registry is among the sources, so that what it serves is known."""
+
+    def prices_of(self, scheme: Scheme) -> PriceList:
+        """Return the prices of a cloud; none where none are known."""
+        return self.prices.get(scheme) or PriceList(self.as_of, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +327,21 @@ class Totals:
     delete: Total
     runs: int
     """Runs in which something changes."""
+    objects_for_good: int = 0
+    """Objects that go and cannot be brought back."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBy:
+    """What one rule keeps."""
+
+    rule: str
+    checkpoints: int
+    size_bytes: int
+    uri: str
+    """One of them …"""
+    reason: str
+    """… and why it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,16 +370,20 @@ class Plan:
     totals: Totals
     capabilities: tuple[BucketCapability, ...]
     warnings: tuple[str, ...]
-    lines: tuple[Line, ...]
+    kept: tuple[KeptBy, ...] = ()
+    changed_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that change, by the URI of their bucket."""
+    decisions: PlanFile | None = None
+    """A line per checkpoint, with its reason."""
     actions: tuple[PlanFile, ...] = ()
     """One file per chunk, in order."""
     survivors: PlanFile | None = None
     """Objects of the touched runs that must still be there afterwards."""
 
     @property
-    def changes(self) -> tuple[Line, ...]:
-        """The lines in which something happens."""
-        return tuple(line for line in self.lines if line.is_change)
+    def files(self) -> tuple[PlanFile, ...]:
+        """Everything that belongs to it, bound by its fingerprint."""
+        return tuple(file for file in (self.decisions, *self.actions, self.survivors) if file)
 
     @property
     def chunks(self) -> tuple[str, ...]:
@@ -393,6 +420,8 @@ class Action:
     target_class: str
     checkpoint_id: str
     path: Path
+    is_marker: bool = False
+    """Without it a checkpoint does not look complete: it goes before the others."""
 
     @property
     def uri(self) -> str:
@@ -403,6 +432,11 @@ class Action:
     def place(self) -> str:
         """Its bucket's URI."""
         return f"{self.scheme}://{self.bucket}"
+
+    @property
+    def chunk(self) -> str:
+        """The name of the chunk that it is in."""
+        return f"chunk-{self.action_id.partition('-')[0]}"
 
     @property
     def token(self) -> str:

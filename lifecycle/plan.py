@@ -1,13 +1,14 @@
-"""Decisions → a plan: ordered lines, chunks, totals, fingerprint. Pure, and the same to the byte every time.
+"""Decisions → a plan: priced lines, totals, fingerprint. Pure, and the same to the byte every time.
 
+Lines are priced and counted as they go by; where they are kept, ordered and cut into chunks is for others.
 The fingerprint binds every word and every file of a plan: the snapshot, the policy, the price date, the code,
 each decision and each action.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,16 +16,18 @@ import simplejson
 from pydantic import TypeAdapter, ValidationError
 
 from lifecycle.errors import PlanRefused
-from lifecycle.limits import refuse_above_limits
+from lifecycle.limits import refuse_above_limits, two_people_because
 from lifecycle.model import (
+    REVERSIBLE_PATHS,
     Archive,
     Decision,
     Delete,
-    Facts,
     Keep,
+    KeptBy,
     Line,
     Plan,
     PlanFile,
+    Surroundings,
     Total,
     Totals,
 )
@@ -34,9 +37,11 @@ from pipelines.domain.text import to_json
 
 ACTIONS_PER_CHUNK = 1000
 """Whole checkpoints fill a chunk up to about here: some minutes of work, and one task of a scheduler."""
-_GIB = Decimal(1024**3)
-_MICRO_DOLLAR = Decimal("0.000001")
-_DAYS_PER_MONTH = 30
+MOST_CHUNKS = 1000
+"""Of larger plans chunks are larger instead: a scheduler maps a task over about a thousand things."""
+MOST_SHOWN = 1000
+"""Changes that are shown in one document; the plan's files hold all of them."""
+_DECISIONS = ("keep", "archive", "delete")
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 
 
@@ -47,38 +52,134 @@ class Terms:
     created_at: datetime
     code_version: str
     actions_per_chunk: int = ACTIONS_PER_CHUNK
+    warnings: tuple[str, ...] = ()
 
 
-def make_plan(facts: Facts, decisions: Sequence[Decision], policy: Policy, terms: Terms) -> Plan:
-    """Return the plan of these decisions, not sealed yet: its action files are still to be written.
+@dataclass(slots=True)
+class _Sum:
+    """A total that grows."""
+
+    checkpoints: int = 0
+    objects: int = 0
+    size_bytes: int = 0
+    cost_usd_month: Decimal = Decimal(0)
+    saving_usd_month: Decimal = Decimal(0)
+    tail_usd_month: Decimal = Decimal(0)
+    one_off_usd: Decimal = Decimal(0)
+
+    def add(self, line: Line) -> None:
+        self.checkpoints += 1
+        self.objects += line.action_count if line.is_change else line.object_count
+        self.size_bytes += line.action_bytes if line.is_change else line.size_bytes
+        self.cost_usd_month += line.cost_usd_month
+        self.saving_usd_month += line.saving_usd_month
+        self.tail_usd_month += line.tail_usd_month
+        self.one_off_usd += line.one_off_usd
+
+    @property
+    def total(self) -> Total:
+        return Total(
+            self.checkpoints,
+            self.objects,
+            self.size_bytes,
+            self.cost_usd_month,
+            self.saving_usd_month,
+            self.tail_usd_month,
+            self.one_off_usd,
+        )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What lines add up to, counted while they go by, run after run."""
+
+    sums: dict[str, _Sum] = field(default_factory=lambda: {name: _Sum() for name in _DECISIONS})
+    kept: dict[str, KeptBy] = field(default_factory=dict)
+    changed_bytes: dict[str, int] = field(default_factory=dict)
+    runs: int = 0
+    objects_for_good: int = 0
+    _run: tuple[str, str] | None = None
+
+    def counting(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """Yield the same lines, and count each."""
+        for line in lines:
+            self.sums[line.decision].add(line)
+            if line.is_change:
+                self._count_change(line)
+            else:
+                self._count_kept(line)
+            yield line
+
+    @property
+    def totals(self) -> Totals:
+        """All of it."""
+        return Totals(
+            **{name: self.sums[name].total for name in _DECISIONS},
+            runs=self.runs,
+            objects_for_good=self.objects_for_good,
+        )
+
+    @property
+    def action_count(self) -> int:
+        """Objects that change."""
+        return self.sums["archive"].objects + self.sums["delete"].objects
+
+    def _count_change(self, line: Line) -> None:
+        place = line.place
+        self.changed_bytes[place] = self.changed_bytes.get(place, 0) + line.action_bytes
+        if self._run != (place, line.run):
+            self._run = (place, line.run)
+            self.runs += 1
+        if line.decision == "delete" and line.path not in REVERSIBLE_PATHS:
+            self.objects_for_good += line.action_count
+
+    def _count_kept(self, line: Line) -> None:
+        first = self.kept.get(line.rule) or KeptBy(line.rule, 0, 0, line.uri, line.reason)
+        self.kept[line.rule] = replace(
+            first, checkpoints=first.checkpoints + 1, size_bytes=first.size_bytes + line.size_bytes
+        )
+
+
+def priced(decisions: Iterable[Decision], around: Surroundings) -> Iterator[Line]:
+    """Yield the line of each decision: what it saves, and what it costs once."""
+    return (_line(decision, around) for decision in decisions)
+
+
+def make_plan(tally: Tally, around: Surroundings, policy: Policy, terms: Terms) -> Plan:
+    """Return the plan of the lines that were counted, not sealed yet: its files are still to be written.
 
     Raises:
         LimitPassed: it would change more than the policy allows.
     """
-    lines = _ordered([_line(decision, facts) for decision in decisions])
-    totals = _totals(lines)
-    refuse_above_limits(lines, totals, facts.bucket_bytes, policy)
+    totals = tally.totals
+    refuse_above_limits(totals, tally.changed_bytes, around.bucket_bytes, policy)
     return Plan(
         id="",
         fingerprint="",
-        snapshot_id=facts.snapshot_id,
-        as_of=facts.as_of,
+        snapshot_id=around.snapshot_id,
+        as_of=around.as_of,
         policy=policy,
         policy_hash=policy_hash(policy),
-        price_date=facts.prices.valid_on,
+        price_date=_price_date(around),
         code_version=terms.code_version,
         created_at=terms.created_at,
         expires_at=terms.created_at + policy.expires,
         totals=totals,
-        capabilities=tuple(facts.capabilities[bucket] for bucket in sorted(facts.capabilities)),
-        warnings=tuple(_warnings(lines, facts)),
-        lines=_in_chunks(lines, terms.actions_per_chunk),
+        capabilities=tuple(around.capabilities[place] for place in sorted(around.capabilities)),
+        warnings=(*terms.warnings, *plan_warnings(tally, around, policy)),
+        kept=tuple(kept for _, kept in sorted(tally.kept.items())),
+        changed_bytes=dict(sorted(tally.changed_bytes.items())),
     )
 
 
-def seal(plan: Plan, actions: Sequence[PlanFile], survivors: PlanFile) -> Plan:
+def chunk_size(tally: Tally, terms: Terms) -> int:
+    """Return about how many actions a chunk holds, so that there are not too many chunks."""
+    return max(terms.actions_per_chunk, -(-tally.action_count // MOST_CHUNKS))
+
+
+def seal(plan: Plan, decisions: PlanFile, actions: Sequence[PlanFile], survivors: PlanFile) -> Plan:
     """Return the plan bound to its files, with its fingerprint and id."""
-    whole = replace(plan, actions=tuple(actions), survivors=survivors)
+    whole = replace(plan, decisions=decisions, actions=tuple(actions), survivors=survivors)
     fingerprint = _fingerprint(_document(whole))
     return replace(whole, id=f"{plan.policy.name}-{plan.as_of}-{fingerprint[:8]}", fingerprint=fingerprint)
 
@@ -86,6 +187,11 @@ def seal(plan: Plan, actions: Sequence[PlanFile], survivors: PlanFile) -> Plan:
 def plan_to_json(plan: Plan) -> str:
     """Return the text of `plan.json`."""
     return to_json(_document(plan))
+
+
+def shown_json(plan: Plan, changes: Iterable[Line]) -> str:
+    """Return the plan for programs, with its first changes as `lines`."""
+    return to_json({**_document(plan), "lines": list(changes)})
 
 
 def plan_from_json(text: str, *, origin: str) -> Plan:
@@ -109,7 +215,7 @@ def plan_from_json(text: str, *, origin: str) -> Plan:
     return plan
 
 
-def _line(decision: Decision, facts: Facts) -> Line:
+def _line(decision: Decision, around: Surroundings) -> Line:
     artifact = decision.artifact
     line = Line(
         checkpoint_id=artifact.checkpoint_id,
@@ -129,72 +235,52 @@ def _line(decision: Decision, facts: Facts) -> Line:
         case Keep():
             return line
         case Archive(to=to):
-            return archived(line, artifact, to, facts)
+            return archived(line, artifact, to, around)
         case Delete(path=path):
-            return deleted(replace(line, decision="delete", path=path), artifact, facts)
+            return deleted(replace(line, decision="delete", path=path), artifact, around)
 
 
-def _ordered(lines: Iterable[Line]) -> list[Line]:
-    """What can be undone comes first: archives, then deletes; within them by bucket, run and step."""
-    rank = {"archive": 0, "delete": 1, "keep": 2}
-    return sorted(
-        lines,
-        key=lambda line: (rank[line.decision], line.bucket, line.run, line.step or 0, line.checkpoint_id),
-    )
+def _price_date(around: Surroundings) -> date:
+    return max((prices.valid_on for prices in around.prices.values()), default=around.as_of)
 
 
-def _in_chunks(lines: Iterable[Line], actions_per_chunk: int) -> tuple[Line, ...]:
-    """Number the chunks: whole checkpoints only, so that one worker sees a checkpoint through."""
-    numbered, chunk, filled = [], 0, 0
-    for line in lines:
-        if line.is_change and filled and filled + line.action_count > actions_per_chunk:
-            chunk, filled = chunk + 1, 0
-        filled += line.action_count
-        numbered.append(replace(line, chunk=chunk if line.is_change else None))
-    return tuple(numbered)
-
-
-def _totals(lines: Sequence[Line]) -> Totals:
-    return Totals(
-        keep=_total(line for line in lines if line.decision == "keep"),
-        archive=_total(line for line in lines if line.decision == "archive"),
-        delete=_total(line for line in lines if line.decision == "delete"),
-        runs=len({(line.bucket, line.run) for line in lines if line.is_change}),
-    )
-
-
-def _total(lines: Iterable[Line]) -> Total:
-    total = Total()
-    for line in lines:
-        total = Total(
-            checkpoints=total.checkpoints + 1,
-            objects=total.objects + (line.action_count if line.is_change else line.object_count),
-            size_bytes=total.size_bytes + (line.action_bytes if line.is_change else line.size_bytes),
-            cost_usd_month=total.cost_usd_month + line.cost_usd_month,
-            saving_usd_month=total.saving_usd_month + line.saving_usd_month,
-            tail_usd_month=total.tail_usd_month + line.tail_usd_month,
-            one_off_usd=total.one_off_usd + line.one_off_usd,
-        )
-    return total
-
-
-def _warnings(lines: Sequence[Line], facts: Facts) -> Iterator[str]:
-    if not facts.has_registry:
+def plan_warnings(tally: Tally, around: Surroundings, policy: Policy) -> Iterator[str]:
+    """Yield what whoever approves a plan of this has to know."""
+    if why := two_people_because(tally.totals, policy):
+        yield f"two different people have to approve this, as it changes {why}"
+    if not around.has_registry:
         yield "no model registry is among the sources: what production serves is not known, nor kept for that"
-    for gate in facts.failed_gates:
-        where = f"s3://{gate.bucket}" if gate.bucket else "every bucket"
+    for gate in around.failed_gates:
+        where = _place_named(gate.bucket, around) if gate.bucket else "every bucket"
         yield f"nothing is planned in {where}: the check {gate.check_id} failed"
-    for place, capability in sorted(facts.capabilities.items()):
-        if not capability.can_copy and capability.versioning == "off":
+    for place, capability in sorted(around.capabilities.items()):
+        if capability.autoclass:
+            yield f"{place} moves objects between classes by itself (Autoclass): nothing is archived there"
+        elif not capability.can_copy and capability.versioning == "off":
             yield f"{place} does not enforce conditions on copies: nothing is archived there"
-        if not capability.delete and capability.versioning == "off":
+        leaves_nothing = capability.versioning == "off" and not capability.soft_delete_days
+        if not capability.delete and leaves_nothing:
             yield f"{place} does not enforce conditions on deletes: nothing is deleted there for good"
-    tail = sum((line.tail_usd_month for line in lines), Decimal(0))
+    yield from _money_left_out(tally, around, policy)
+
+
+def _place_named(bucket: str, around: Surroundings) -> str:
+    found = (place for place in sorted(around.bucket_bytes) if place.endswith(f"://{bucket}"))
+    return next(found, f"s3://{bucket}")
+
+
+def _money_left_out(tally: Tally, around: Surroundings, policy: Policy) -> Iterator[str]:
+    tail = sum((each.tail_usd_month for each in tally.sums.values()), Decimal(0))
     if tail:
         yield (
-            f"versions behind delete markers go on costing {tail:,.2f} USD a month until a rule of the "
+            f"versions that stay behind go on costing {tail:,.2f} USD a month until a rule of the "
             "bucket expires noncurrent versions"
         )
+    if policy.archive and tally.sums["archive"].objects:
+        to = policy.archive.to
+        found = [prices.prices[to] for prices in around.prices.values() if to in prices.prices]
+        if not all(price.takes_confirmed for price in found) or not found:
+            yield f"no confirmed price says what putting objects into {to} costs: that is left out"
 
 
 def _document(plan: Plan) -> dict[str, Any]:

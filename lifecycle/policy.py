@@ -5,24 +5,33 @@ how much at most (`limits`). Every limit is written down: there is no default fo
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, PlainSerializer, field_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
 from lifecycle.errors import UnsafePolicy
 from pipelines.domain.configuration import SAFE_NAME
 from pipelines.domain.durations import Duration, format_duration, parse_duration
 from pipelines.domain.yaml_text import parse_yaml
 
-ARCHIVE_CLASSES = ("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR")
-"""Classes that answer a read at once. Colder ones need a restore request first, so a trainer would fail."""
+COLD_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
+"""Classes that need a restore request before they can be read, so a trainer would fail."""
+CLASSES: Mapping[str, tuple[str, ...]] = {
+    "s3": ("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR", *COLD_CLASSES),
+    "gs": ("NEARLINE", "COLDLINE", "ARCHIVE"),
+}
+"""Classes to archive to, by the scheme of the cloud that has them."""
+ARCHIVE_CLASSES = tuple(name for names in CLASSES.values() for name in names if name not in COLD_CLASSES)
+"""Those that answer a read at once."""
 BREAK_EVEN: Literal["break-even"] = "break-even"
 """Instead of an age to archive at: computed from prices, for each checkpoint."""
-_COLD_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 _SHORTEST_QUIET = timedelta(hours=24)
 """A large save takes hours and inventories are a day old: what changed within a day may still be written."""
+
+_BUCKET = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/?$"
 
 Share = Annotated[Decimal, PlainSerializer(str, return_type=str)]
 
@@ -34,17 +43,17 @@ class _Frozen(BaseModel):
 class Match(_Frozen):
     """Which checkpoints the policy is about."""
 
-    kind: Literal["checkpoint"] = "checkpoint"
-    """What is cleared."""
-    buckets: tuple[Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/?$")], ...] = ()
-    """Exact buckets, `s3://name`."""
+    kind: Literal["checkpoint", "upload"] = "checkpoint"
+    """What is cleared: checkpoints, or multipart uploads that nobody completed."""
+    buckets: tuple[Annotated[str, Field(pattern=_BUCKET)], ...] = ()
+    """Exact buckets, `s3://name` or `gs://name`."""
     prefixes: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Keys begin with one of these, byte for byte."""
 
     @property
-    def bucket_names(self) -> frozenset[str]:
-        """The buckets without their scheme; empty means any."""
-        return frozenset(bucket.removeprefix("s3://").rstrip("/") for bucket in self.buckets)
+    def places(self) -> frozenset[str]:
+        """The buckets as `s3://name`, without a last slash; empty means any."""
+        return frozenset(bucket.rstrip("/") for bucket in self.buckets)
 
 
 class Keep(_Frozen):
@@ -71,6 +80,8 @@ class Archive(_Frozen):
     """Age of the newest object; `break-even`: once waiting has cost as much as the move would."""
     to: str
     """The class."""
+    cold: Literal["refuse", "accept"] = "refuse"
+    """`accept` allows classes that cannot be read before a restore request of hours."""
 
     @field_validator("after", mode="before")
     @classmethod
@@ -79,14 +90,19 @@ class Archive(_Frozen):
 
     @field_validator("to")
     @classmethod
-    def _comes_back_at_once(cls, name: str) -> str:
-        if name in _COLD_CLASSES:
-            raise ValueError(
-                f"objects in {name} cannot be read before a restore request; use {', '.join(ARCHIVE_CLASSES)}"
-            )
-        if name not in ARCHIVE_CLASSES:
+    def _is_a_class(cls, name: str) -> str:
+        if name not in (*ARCHIVE_CLASSES, *COLD_CLASSES):
             raise ValueError(f"{name!r} is not a class to archive to; use {', '.join(ARCHIVE_CLASSES)}")
         return name
+
+    @model_validator(mode="after")
+    def _comes_back_at_once(self) -> Self:
+        if self.to in COLD_CLASSES and self.cold != "accept":
+            raise ValueError(
+                f"objects in {self.to} cannot be read before a restore request; use "
+                f"{', '.join(ARCHIVE_CLASSES)}, or write 'cold: accept' beside it"
+            )
+        return self
 
 
 class Delete(_Frozen):
@@ -113,6 +129,32 @@ class Limits(_Frozen):
     """Runs touched."""
 
 
+class TwoPeopleAbove(_Frozen):
+    """From how much on one person's yes is not enough; any one that is reached asks for two."""
+
+    usd_month: Annotated[Share, Field(gt=0)] | None = None
+    """What the checkpoints that change cost a month."""
+    objects: Annotated[int, Field(gt=0)] | None = None
+    """Objects changed."""
+    bytes: Annotated[ByteSize, Field(gt=0)] | None = None
+    """Their bytes, such as 10TiB."""
+    irreversible: bool = False
+    """True: wherever anything goes for good."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.usd_month or self.objects or self.bytes or self.irreversible):
+            raise ValueError("write at least one of usd_month, objects, bytes and 'irreversible: true'")
+        return self
+
+
+class ApprovalRule(_Frozen):
+    """Who has to say yes."""
+
+    two_people_above: TwoPeopleAbove
+    """When two different people have to."""
+
+
 class Policy(_Frozen):
     """One retention policy."""
 
@@ -130,6 +172,8 @@ class Policy(_Frozen):
     """What goes."""
     limits: Limits | None = None
     """How much at most."""
+    approval: ApprovalRule | None = None
+    """Who has to say yes; without it, any one person."""
     expires: Duration = parse_duration("24h")
     """How long a plan stays valid."""
     max_facts_age: Duration = parse_duration("72h")
@@ -207,12 +251,23 @@ def refuse_unsafe(policy: Policy, origin: str) -> None:
         )
     if policy.limits is None:
         raise _without_limits(origin)
+    if policy.match.kind == "upload":
+        _refuse_unsafe_for_uploads(policy, origin)
     first = policy.archive.after if policy.archive else BREAK_EVEN
     if policy.delete and first != BREAK_EVEN and policy.delete.after <= first:
         raise UnsafePolicy(
             "the policy deletes before it archives",
             where=f"{origin}, delete.after",
             fix=f"Write more than {format_duration(first)}: what can be undone comes first.",
+        )
+
+
+def _refuse_unsafe_for_uploads(policy: Policy, origin: str) -> None:
+    if policy.archive or policy.delete is None or not policy.delete.irreversible:
+        raise UnsafePolicy(
+            "an upload that nobody completed can only be ended, and for good",
+            where=f"{origin}, delete",
+            fix="Write 'delete: {after: 7d, irreversible: true}', and no 'archive'.",
         )
 
 
@@ -228,12 +283,16 @@ def sentences(policy: Policy) -> list[str]:
         format_duration(span) for span in (policy.quiet_for, policy.expires, policy.max_facts_age)
     )
     amounts = f"{limits.objects:,} objects, {limits.bytes.human_readable()}, {limits.usd_month:,} USD a month"
-    return [
-        _about(policy.match),
+    checkpoints = [
         *_stays(policy.keep),
         f"Left alone: whatever changed within {quiet}, and the whole run around it.",
         *_goes(policy),
+    ]
+    return [
+        _about(policy.match),
+        *(_ended(policy) if policy.match.kind == "upload" else checkpoints),
         f"At most in a plan: {amounts}, {limits.share_of_bucket:.0%} of a bucket and {limits.runs:,} runs.",
+        *_asks(policy.approval),
         f"A plan is valid for {valid} and needs facts younger than {fresh}.",
     ]
 
@@ -249,7 +308,13 @@ def _without_limits(origin: str) -> UnsafePolicy:
 def _about(match: Match) -> str:
     where = " and ".join(match.buckets) or "any bucket"
     below = f" below {' or '.join(match.prefixes)}" if match.prefixes else ""
-    return f"About complete checkpoints in {where}{below}."
+    what = {"checkpoint": "complete checkpoints", "upload": "multipart uploads that nobody completed"}
+    return f"About {what[match.kind]} in {where}{below}."
+
+
+def _ended(policy: Policy) -> list[str]:
+    after = max(policy.delete.after, policy.quiet_for) if policy.delete else policy.quiet_for
+    return [f"Ended for good {format_duration(after)} after they were begun; their parts are thrown away."]
 
 
 def _stays(keep: Keep) -> list[str]:
@@ -275,6 +340,8 @@ def _goes(policy: Policy) -> list[str]:
             f"Archived to {policy.archive.to} {_when(policy.archive)}; "
             "objects under 128 KiB stay, moving them costs more than it saves."
         )
+        if policy.archive.to in COLD_CLASSES:
+            words.append("There nothing can be read before a restore request, which takes hours.")
     if policy.delete:
         way = "for good" if policy.delete.irreversible else "only where the bucket keeps the version"
         words.append(
@@ -282,6 +349,19 @@ def _goes(policy: Policy) -> list[str]:
             "Archiving counts as a change."
         )
     return words
+
+
+def _asks(rule: ApprovalRule | None) -> list[str]:
+    if rule is None:
+        return []
+    above = rule.two_people_above
+    amounts = (
+        f"from {above.objects:,} objects on" if above.objects else "",
+        f"from {above.bytes.human_readable()} on" if above.bytes else "",
+        f"from {above.usd_month:,} USD a month on" if above.usd_month else "",
+        "where anything goes for good" if above.irreversible else "",
+    )
+    return [f"Two different people have to approve a plan {' or '.join(filter(None, amounts))}."]
 
 
 def _when(archive: Archive) -> str:

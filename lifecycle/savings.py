@@ -1,6 +1,7 @@
 """What clearing a checkpoint saves a month, and what it costs once. Pure.
 
-A saving is net: minimum storage times that are not over, requests, and versions that stay are taken off.
+A saving is net: minimum storage times that are not over, requests, what a class bills beside the bytes, and
+what stays behind (versions for good, soft-deleted bytes for some days) are taken off.
 """
 
 from collections.abc import Iterable
@@ -8,18 +9,24 @@ from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from lifecycle.decide import movable
-from lifecycle.model import Artifact, ClassShare, Facts, Line, PriceList
+from lifecycle.model import Artifact, BucketCapability, ClassShare, Line, PriceList, Surroundings
 
 _GIB = Decimal(1024**3)
 _MICRO_DOLLAR = Decimal("0.000001")
 _DAYS_PER_MONTH = 30
 
 
-def archived(line: Line, artifact: Artifact, to: str, facts: Facts) -> Line:
+def archived(line: Line, artifact: Artifact, to: str, around: Surroundings) -> Line:
     """Return the line of a checkpoint whose hotter objects move to a class."""
     shares = movable(artifact, to)
     count, size = _sum(shares)
-    requests = count * facts.prices.prices[to].usd_per_request
+    prices = around.prices_of(artifact.scheme)
+    once = (
+        count * (prices.prices[to].usd_per_request if to in prices.prices else 0)
+        + _retrieval(shares, prices)
+        + _early_charges(artifact, shares, around)
+        + _left_behind(shares, prices, around.capabilities.get(artifact.place))
+    )
     return replace(
         line,
         decision="archive",
@@ -27,26 +34,40 @@ def archived(line: Line, artifact: Artifact, to: str, facts: Facts) -> Line:
         action_bytes=size,
         target_class=to,
         from_classes=tuple(sorted(share.storage_class for share in shares)),
-        saving_usd_month=rounded(artifact.cost_usd_month * _saved_share(artifact, shares, to, facts.prices)),
-        one_off_usd=rounded(
-            requests + _retrieval(shares, facts.prices) + _early_charges(artifact, shares, facts)
-        ),
+        saving_usd_month=rounded(artifact.cost_usd_month * _saved_share(artifact, shares, to, prices)),
+        one_off_usd=rounded(once),
     )
 
 
-def deleted(line: Line, artifact: Artifact, facts: Facts) -> Line:
+def deleted(line: Line, artifact: Artifact, around: Surroundings) -> Line:
     """Return the line of a checkpoint that goes."""
     shares = tuple(share for share in artifact.classes if share.object_count)
-    size = sum(share.size_bytes for share in shares)
-    stays = line.path == "delete-marker"
+    capability = around.capabilities.get(artifact.place)
+    keeps_versions = capability is not None and capability.versioning == "on"
+    stays = line.path == "delete-marker" or (line.path == "soft-delete" and keeps_versions)
+    once = _early_charges(artifact, shares, around) + artifact.cost_usd_month * _months_behind(capability)
     return replace(
         line,
         action_count=sum(share.object_count for share in shares),
-        action_bytes=size,
+        action_bytes=sum(share.size_bytes for share in shares),
         saving_usd_month=Decimal(0) if stays else artifact.cost_usd_month,
         tail_usd_month=artifact.cost_usd_month if stays else Decimal(0),
-        one_off_usd=Decimal(0) if stays else rounded(_early_charges(artifact, shares, facts)),
+        one_off_usd=Decimal(0) if stays else rounded(once),
     )
+
+
+def _left_behind(
+    shares: Iterable[ClassShare], prices: PriceList, capability: BucketCapability | None
+) -> Decimal:
+    """Return what the bytes that a copy replaces still cost, where the store keeps them for some days."""
+    usd = sum(
+        (share.movable_bytes / _GIB * _rate(share.storage_class, prices) for share in shares), Decimal(0)
+    )
+    return usd * _months_behind(capability)
+
+
+def _months_behind(capability: BucketCapability | None) -> Decimal:
+    return Decimal(capability.soft_delete_days) / _DAYS_PER_MONTH if capability else Decimal(0)
 
 
 def _saved_share(artifact: Artifact, moved: Iterable[ClassShare], to: str, prices: PriceList) -> Decimal:
@@ -57,11 +78,18 @@ def _saved_share(artifact: Artifact, moved: Iterable[ClassShare], to: str, price
     now = sum(
         (share.size_bytes * _rate(share.storage_class, prices) for share in artifact.classes), Decimal(0)
     )
-    target = _rate(to, prices)
+    target = prices.prices.get(to)
+    if target is None or not now:
+        return Decimal(0)
     saved = sum(
-        (share.movable_bytes * (_rate(share.storage_class, prices) - target) for share in moved), Decimal(0)
+        (
+            share.movable_bytes * (_rate(share.storage_class, prices) - target.usd_gib_month)
+            - share.movable_count * target.usd_per_object_month * _GIB
+            for share in moved
+        ),
+        Decimal(0),
     )
-    return saved / now if now else Decimal(0)
+    return saved / now
 
 
 def _retrieval(shares: Iterable[ClassShare], prices: PriceList) -> Decimal:
@@ -73,12 +101,12 @@ def _retrieval(shares: Iterable[ClassShare], prices: PriceList) -> Decimal:
     return charge
 
 
-def _early_charges(artifact: Artifact, shares: Iterable[ClassShare], facts: Facts) -> Decimal:
+def _early_charges(artifact: Artifact, shares: Iterable[ClassShare], around: Surroundings) -> Decimal:
     """Return what leaving a class before its minimum time costs."""
-    age_days = (facts.as_of - artifact.last_modified_at.date()).days
-    charge = Decimal(0)
+    age_days = (around.as_of - artifact.last_modified_at.date()).days
+    prices, charge = around.prices_of(artifact.scheme).prices, Decimal(0)
     for share in shares:
-        price = facts.prices.prices.get(share.storage_class)
+        price = prices.get(share.storage_class)
         if price and price.minimum_days > age_days:
             left = Decimal(price.minimum_days - age_days) / _DAYS_PER_MONTH
             charge += share.size_bytes / _GIB * price.usd_gib_month * left

@@ -1,14 +1,17 @@
-"""The write side of a cloud behind one Protocol: in memory, and S3 with the stores that speak like it."""
+"""The write side of a cloud behind one Protocol: memory, Cloud Storage, S3 and what speaks like it."""
 
 from collections.abc import Mapping
 
 from lifecycle.model import Scheme
+from lifecycle.providers.gcs import GcsProvider
 from lifecycle.providers.memory import MemoryProvider
 from lifecycle.providers.protocol import (
     BATCH,
     CANARY_PREFIX,
+    BucketRules,
     BucketSettings,
     ClassChange,
+    KeepsRules,
     ObjectState,
     Provider,
     Removal,
@@ -23,9 +26,12 @@ Clouds = Mapping[Scheme, Provider]
 __all__ = [
     "BATCH",
     "CANARY_PREFIX",
+    "BucketRules",
     "BucketSettings",
     "ClassChange",
     "Clouds",
+    "GcsProvider",
+    "KeepsRules",
     "MemoryProvider",
     "ObjectState",
     "Provider",

@@ -13,6 +13,7 @@ from lifecycle.errors import ActionRefused, ConditionFailed, Gone
 from lifecycle.model import Scheme, Versioning
 from lifecycle.providers.protocol import (
     CANARY_PREFIX,
+    BucketRules,
     BucketSettings,
     ClassChange,
     ObjectState,
@@ -20,6 +21,7 @@ from lifecycle.providers.protocol import (
     Target,
     UploadState,
 )
+from lifecycle.providers.removals import remove_singly
 
 CONDITIONS = frozenset({"copy-source", "copy-destination", "copy-in-parts", "delete", "delete-batch"})
 _States = list[ObjectState]
@@ -39,6 +41,9 @@ class MemoryBucket:
     soft_delete_days: int = 0
     """Cloud Storage only: what is deleted or overwritten stays so long."""
     autoclass: bool = False
+    keeps_new: bool = False
+    rules: BucketRules = field(default_factory=BucketRules)
+    acls: bool = False
 
 
 class MemoryProvider:
@@ -63,7 +68,9 @@ class MemoryProvider:
     def settings(self, bucket: str) -> BucketSettings:
         """Return what the bucket is set to."""
         place = self._bucket(bucket)
-        return BucketSettings(place.versioning, place.object_lock, place.soft_delete_days, place.autoclass)
+        return BucketSettings(
+            place.versioning, place.object_lock, place.soft_delete_days, place.autoclass, place.keeps_new
+        )
 
     def head(self, bucket: str, key: str) -> ObjectState:
         """Return the current version."""
@@ -90,6 +97,18 @@ class MemoryProvider:
         """Yield the uploads that nobody completed."""
         yield from [upload for upload in self._bucket(bucket).uploads if upload.key.startswith(prefix)]
 
+    def rules(self, bucket: str) -> BucketRules:
+        """Return a bucket's lifecycle rules; nothing carries them out."""
+        return self._bucket(bucket).rules
+
+    def put_rules(self, bucket: str, rules: BucketRules) -> None:
+        """Replace a bucket's lifecycle rules."""
+        self._bucket(bucket).rules = rules
+
+    def has_acls(self, bucket: str) -> bool:
+        """Tell whether objects have access control lists of their own."""
+        return self._bucket(bucket).acls
+
     def tags(self, bucket: str, key: str) -> Mapping[str, str]:
         """Return an object's tags."""
         self.head(bucket, key)
@@ -105,6 +124,9 @@ class MemoryProvider:
         if "copy-destination" in self.enforced and parts and now.token != change.destination:
             raise ConditionFailed(state.key)
         self._refuse_held(now)
+        if self.scheme == "s3" and now.storage_class == change.to:
+            # S3 and Ceph do so; so two who copy at the same moment do it once, though the ETag stays.
+            raise ActionRefused("a copy has to change something", where=state.key, fix="Leave it as it is.")
         if now.storage_class in COLD_CLASSES and now.thaw != "thawed":
             raise ActionRefused("the object is frozen", where=state.key, fix="Ask for a readable copy first.")
         copied = replace(now, storage_class=change.to, last_modified_at=self._now(), thaw="")
@@ -119,19 +141,7 @@ class MemoryProvider:
 
     def delete_batch(self, bucket: str, targets: Sequence[Target]) -> Sequence[Removal]:
         """Delete one after the other, each under its own condition."""
-        answers = []
-        for target in targets:
-            self.before_change("delete", target.key)
-            try:
-                left = self._delete(bucket, target.key, target.token, "delete-batch")
-                answers.append(Removal(target.key, "done", left))
-            except ConditionFailed:
-                answers.append(Removal(target.key, "changed"))
-            except Gone:
-                answers.append(Removal(target.key, "gone"))
-            except ActionRefused as error:
-                answers.append(Removal(target.key, "refused", detail=error.what))
-        return answers
+        return remove_singly(targets, lambda target: self._delete_one_of_many(bucket, target))
 
     def delete_version(self, bucket: str, key: str, version_id: str) -> None:
         """Remove one version for good."""
@@ -168,7 +178,7 @@ class MemoryProvider:
         if found.is_delete_marker:
             self._bucket(bucket).keys[key] = versions[:-1]
         else:
-            self.put(bucket, replace(found, is_current=True))
+            self.put(bucket, replace(found, is_current=True, last_modified_at=self._now()))
         self.changes.append(("restore", key))
         return self.head(bucket, key)
 
@@ -198,6 +208,10 @@ class MemoryProvider:
         if key.startswith(CANARY_PREFIX):
             self._bucket(bucket).keys.pop(key, None)
         self.changes = [change for change in self.changes if not change[1].startswith(CANARY_PREFIX)]
+
+    def _delete_one_of_many(self, bucket: str, target: Target) -> str:
+        self.before_change("delete", target.key)
+        return self._delete(bucket, target.key, target.token, "delete-batch")
 
     def _delete(self, bucket: str, key: str, token: str, condition: str) -> str:
         now = self.head(bucket, key)

@@ -7,7 +7,7 @@ a token here.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from lifecycle.model import Scheme, Versioning
 
@@ -24,6 +24,8 @@ class BucketSettings:
     """Objects may be locked or held."""
     soft_delete_days: int = 0
     autoclass: bool = False
+    keeps_new: bool = False
+    """What is written there cannot be removed at once: a retention or a hold by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,37 @@ class Removal:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BucketRules:
+    """The lifecycle rules of a bucket, in the store's own form."""
+
+    rules: tuple[Mapping[str, Any], ...] = ()
+    smallest_moved: str = ""
+    """Which small objects its rules leave where they are; empty where the store does not say."""
+
+
+@runtime_checkable
+class KeepsRules(Protocol):
+    """A cloud whose buckets carry rules that move and expire objects by their tags."""
+
+    def rules(self, bucket: str) -> BucketRules:
+        """Return all rules of a bucket.
+
+        Raises:
+            ActionRefused, Transient: they cannot be read.
+        """
+
+    def put_rules(self, bucket: str, rules: BucketRules) -> None:
+        """Replace all rules of a bucket.
+
+        Raises:
+            ActionRefused, Transient: they cannot be written.
+        """
+
+    def has_acls(self, bucket: str) -> bool:
+        """Tell whether objects there have access control lists of their own."""
+
+
 class Provider(Protocol):
     """One cloud. Keys are exact bytes."""
 
@@ -152,7 +185,10 @@ class Provider(Protocol):
         """
 
     def delete_batch(self, bucket: str, targets: Sequence[Target]) -> Sequence[Removal]:
-        """Delete up to `BATCH` objects in one request, each under its own condition; one answer each.
+        """Delete up to `BATCH` objects in one request, each under its own condition.
+
+        Returns:
+            One answer for each target, in their order; no key may come twice.
 
         Raises:
             ActionRefused, Transient: the whole request failed; some may be gone.
@@ -196,7 +232,7 @@ class Provider(Protocol):
         """Write an object of our own below `CANARY_PREFIX`."""
 
     def erase_canary(self, bucket: str, key: str) -> None:
-        """Remove an object of our own below `CANARY_PREFIX`, with all its versions."""
+        """Remove an object of our own below `CANARY_PREFIX`, with all its versions but locked ones."""
 
 
 BATCH = 1000

@@ -1,22 +1,22 @@
 """The write side of S3 and of stores that speak its protocol.
 
-Never sent: BypassGovernanceRetention, a delete of a version (but of our own canary), a change without a
+Never sent: BypassGovernanceRetention, a version's id in a batch, a change of a current object without a
 condition.
 """
 
-import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlencode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from lifecycle.errors import ActionRefused, ConditionFailed, Gone
-from lifecycle.model import Scheme, Versioning
+from lifecycle.model import Scheme
+from lifecycle.providers import s3_answers as answers
+from lifecycle.providers import s3_batch, s3_buckets, s3_rules
 from lifecycle.providers.protocol import (
     BATCH,
     CANARY_PREFIX,
+    BucketRules,
     BucketSettings,
     ClassChange,
     ObjectState,
@@ -24,77 +24,56 @@ from lifecycle.providers.protocol import (
     Target,
     UploadState,
 )
+from lifecycle.providers.removals import in_order, remove_singly
+from lifecycle.providers.s3_answers import answered
+from lifecycle.providers.s3_copies import PART_BYTES, Copy
 from pipelines.domain.configuration import Endpoint
 from pipelines.stores.s3 import explained, s3_client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_UNMET = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
-_ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion", "NoSuchUpload"})
-_BUSY = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout"})
-_FROZEN = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-_SERVER_ERROR = 500
-_TOO_FAST = 429
-_MOST_PARTS = 10_000
-_PART_BYTES = 5 * 1024**3
-_RESENT_BY_COPY = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled", "WebsiteRedirectLocation")
-"""What a copy drops unless it is said again: without a key's name, the bucket's default key is used."""
-_RESENT_BY_PARTS = (
-    *_RESENT_BY_COPY,
-    "Metadata",
-    "CacheControl",
-    "ContentDisposition",
-    "ContentEncoding",
-    "ContentLanguage",
-    "ContentType",
-    "Expires",
-)
-"""A copy in parts carries nothing over by itself."""
-_VERSIONING: Mapping[str, Versioning] = {"Enabled": "on", "Suspended": "suspended"}
-
 
 class S3Provider:
-    """S3 at AWS, or at the endpoints of `moraine.yaml`."""
+    """S3 at AWS, or at the endpoints of `moraine.yaml`.
+
+    `clock` tells the time in UTC without a zone, by which a retention may be over; without one, none is.
+    """
 
     scheme: Scheme = "s3"
 
-    def __init__(self, endpoints: tuple[Endpoint, ...] = (), part_bytes: int = _PART_BYTES) -> None:
-        self._endpoints, self._part_bytes = endpoints, part_bytes
+    def __init__(
+        self,
+        endpoints: tuple[Endpoint, ...] = (),
+        part_bytes: int = PART_BYTES,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._endpoints, self._part_bytes, self._clock = endpoints, part_bytes, clock
         self._clients: dict[str, S3Client] = {}
+        self._settings: dict[str, BucketSettings] = {}
+        self._uses_acls: dict[str, bool] = {}
+        self._hides_locks: dict[str, bool] = {}
         self._making = threading.Lock()
 
     def settings(self, bucket: str) -> BucketSettings:
         """Return whether the bucket keeps versions and may hold locked objects."""
         with explained(f"s3://{bucket}"):
-            answer = self._client(bucket).get_bucket_versioning(Bucket=bucket)
-        versioning = _VERSIONING.get(answer.get("Status", ""), "off")
-        # Object Lock cannot be without versions.
-        return BucketSettings(versioning, object_lock=versioning != "off")
+            found = s3_buckets.read_settings(self._client(bucket), bucket)
+        self._settings[bucket] = found
+        return found
 
     def head(self, bucket: str, key: str) -> ObjectState:
         """Return the current version's state."""
-        with _answered(bucket, key):
+        with answered(bucket, key):
             answer: Mapping[str, Any] = self._client(bucket).head_object(Bucket=bucket, Key=key)
-        carried = {name: answer[name] for name in _RESENT_BY_PARTS if name in answer}
-        return ObjectState(
-            key,
-            answer["ETag"].strip('"'),
-            answer["ContentLength"],
-            _utc(answer["LastModified"]),
-            answer.get("StorageClass") or "STANDARD",
-            answer.get("VersionId"),
-            _hold(answer),
-            carried,
-            thaw=_thaw(answer),
-        )
+            return answers.headed(key, answer, self._hold(bucket, key, answer))
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectState]:
         """Yield the current objects, in key order."""
         pages = self._client(bucket).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         with explained(f"s3://{bucket}/{prefix}"):
             for page in pages:
-                yield from (_listed(entry) for entry in page.get("Contents", ()))
+                yield from (answers.listed(entry) for entry in page.get("Contents", ()))
 
     def versions(self, bucket: str, prefix: str) -> Iterator[ObjectState]:
         """Yield all versions and delete markers, in key order within a page."""
@@ -103,8 +82,7 @@ class S3Provider:
         )
         with explained(f"s3://{bucket}/{prefix}"):
             for page in pages:
-                yield from (_listed(entry) for entry in page.get("Versions", ()))
-                yield from (_marker(entry) for entry in page.get("DeleteMarkers", ()))
+                yield from _all_versions(page)
 
     def uploads(self, bucket: str, prefix: str) -> Iterator[UploadState]:
         """Yield the multipart uploads that nobody completed."""
@@ -116,64 +94,64 @@ class S3Provider:
         with explained(f"s3://{bucket}/{prefix}"):
             for page in pages:
                 for entry in page.get("Uploads", ()):
-                    yield UploadState(entry["Key"], entry["UploadId"], _utc(entry["Initiated"]))
+                    yield UploadState(entry["Key"], entry["UploadId"], answers.upload_time(entry))
 
     def tags(self, bucket: str, key: str) -> Mapping[str, str]:
-        """Return an object's tags."""
-        with _answered(bucket, key):
-            answer = self._client(bucket).get_object_tagging(Bucket=bucket, Key=key)
+        """Return an object's tags; none where the store says that it knows no tags."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415  (see pipelines.stores.s3)
+
+        with answered(bucket, key):
+            try:
+                answer = self._client(bucket).get_object_tagging(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if answers.said(error)[0] == "NotImplemented":
+                    return {}
+                raise
+        if "TagSet" not in answer:
+            # Ceph RGW 16 answers so about an object that was uploaded in parts with tags.
+            raise ActionRefused(
+                "the store does not tell its tags",
+                where=f"s3://{bucket}/{key}",
+                fix="Tag it again, or leave it.",
+            )
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     def change_class(self, bucket: str, state: ObjectState, change: ClassChange) -> str:
-        """Copy an object onto itself; metadata, tags, content headers and encryption stay."""
-        if change.in_parts:
-            return self._copy_in_parts(bucket, state, change)
-        resent = {name: state.carried[name] for name in _RESENT_BY_COPY if name in state.carried}
-        with _answered(bucket, state.key):
-            answer = self._client(bucket).copy_object(
-                Bucket=bucket,
-                Key=state.key,
-                CopySource={"Bucket": bucket, "Key": state.key},
-                CopySourceIfMatch=change.source,
-                IfMatch=change.destination,
-                StorageClass=change.to,  # type: ignore[arg-type]
-                MetadataDirective="COPY",
-                TaggingDirective="COPY",
-                **resent,
-            )
-        return answer["CopyObjectResult"].get("ETag", "").strip('"')
+        """Copy an object onto itself; metadata, tags, content headers, encryption and ACL stay."""
+        with answered(bucket, state.key):
+            has_acl = self._has_acls(bucket)
+            return Copy(self._client(bucket), bucket, state, change, has_acl, self._part_bytes).make()
 
     def delete(self, bucket: str, key: str, token: str) -> str:
         """Delete, or add a delete marker where versions are kept."""
-        with _answered(bucket, key):
+        with answered(bucket, key):
             answer = self._client(bucket).delete_object(Bucket=bucket, Key=key, IfMatch=token)
         return answer.get("VersionId", "") if answer.get("DeleteMarker") else ""
 
     def delete_batch(self, bucket: str, targets: Sequence[Target]) -> Sequence[Removal]:
-        """Delete many objects, each under its own ETag."""
-        answers: list[Removal] = []
-        for first in range(0, len(targets), BATCH):
-            chosen = targets[first : first + BATCH]
-            objects: Any = [{"Key": target.key, "ETag": target.token} for target in chosen]
-            with _answered(bucket, ""):
-                answer = self._client(bucket).delete_objects(Bucket=bucket, Delete={"Objects": objects})
-            answers += (_removed(entry) for entry in answer.get("Deleted", ()))
-            answers += (_not_removed(entry) for entry in answer.get("Errors", ()))
-        return answers
+        """Delete many objects, each under its own ETag; keys that XML cannot carry go alone."""
+        plain = [target for target in targets if s3_batch.can_batch(target.key)]
+        found: list[Removal] = []
+        for first in range(0, len(plain), BATCH):
+            with answered(bucket, ""):
+                found += s3_batch.delete_objects(self._client(bucket), bucket, plain[first : first + BATCH])
+        odd = (target for target in targets if not s3_batch.can_batch(target.key))
+        found += remove_singly(odd, lambda target: self.delete(bucket, target.key, target.token))
+        return in_order(targets, found)
 
     def delete_version(self, bucket: str, key: str, version_id: str) -> None:
         """Remove one version, or one delete marker, for good."""
-        with _answered(bucket, key):
+        with answered(bucket, key):
             self._client(bucket).delete_object(Bucket=bucket, Key=key, VersionId=version_id)
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Throw the parts of an upload away."""
-        with _answered(bucket, key):
+        with answered(bucket, key):
             self._client(bucket).abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
 
     def restore(self, bucket: str, key: str, version_id: str) -> ObjectState:
         """Remove the delete marker that a delete left, if it is still the newest word about the key."""
-        newest = next((v for v in self.versions(bucket, key) if v.key == key and v.is_current), None)
+        newest = next((found for found in self._versions_of(bucket, key) if found.is_current), None)
         if newest is None:
             raise Gone(key)
         if not newest.is_delete_marker:
@@ -186,167 +164,75 @@ class S3Provider:
     def thaw(self, bucket: str, key: str, days: int) -> None:
         """Ask for a readable copy at the lowest price."""
         request: Any = {"Days": days, "GlacierJobParameters": {"Tier": "Bulk"}}
-        with _answered(bucket, key):
+        with answered(bucket, key):
             self._client(bucket).restore_object(Bucket=bucket, Key=key, RestoreRequest=request)
 
     def put_canary(self, bucket: str, key: str, body: bytes) -> ObjectState:
         """Write an object of our own."""
-        with _answered(bucket, key):
+        with answered(bucket, key):
             self._client(bucket).put_object(Bucket=bucket, Key=_own(key), Body=body)
         return self.head(bucket, key)
 
     def erase_canary(self, bucket: str, key: str) -> None:
-        """Remove an object of our own, with all its versions."""
-        client = self._client(bucket)
-        with _answered(bucket, key):
-            client.delete_object(Bucket=bucket, Key=_own(key))
-            answer = client.list_object_versions(Bucket=bucket, Prefix=key)
-            for entry in (*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())):
-                if entry["Key"] == key and entry["VersionId"] != "null":
-                    client.delete_object(Bucket=bucket, Key=key, VersionId=entry["VersionId"])
-
-    def _copy_in_parts(self, bucket: str, state: ObjectState, change: ClassChange) -> str:
-        client = self._client(bucket)
-        with _answered(bucket, state.key):
-            tags = client.get_object_tagging(Bucket=bucket, Key=state.key)["TagSet"]
-            upload_id = client.create_multipart_upload(
-                Bucket=bucket,
-                Key=state.key,
-                StorageClass=change.to,  # type: ignore[arg-type]
-                Tagging=urlencode([(tag["Key"], tag["Value"]) for tag in tags]),
-                **state.carried,
-            )["UploadId"]
+        """Remove an object of our own, with all its versions but locked ones."""
+        _own(key)
+        if self._known(bucket).versioning == "off":
+            with answered(bucket, key):
+                self._client(bucket).delete_object(Bucket=bucket, Key=key)
+            return
+        for version in self._versions_of(bucket, key):
             try:
-                parts = [
-                    self._copy_part(bucket, state, change, upload_id, number)
-                    for number in range(1, self._part_count(state.size_bytes) + 1)
-                ]
-                answer = client.complete_multipart_upload(
-                    Bucket=bucket,
-                    Key=state.key,
-                    UploadId=upload_id,
-                    IfMatch=change.destination,
-                    MultipartUpload={"Parts": parts},
-                )
-            except BaseException:
-                # An upload that nobody completes is billed, and in no listing of objects.
-                client.abort_multipart_upload(Bucket=bucket, Key=state.key, UploadId=upload_id)
-                raise
-        return answer.get("ETag", "").strip('"')
+                self.delete_version(bucket, key, version.version_id or "null")
+            except (ActionRefused, Gone):
+                continue
 
-    def _copy_part(
-        self, bucket: str, state: ObjectState, change: ClassChange, upload_id: str, number: int
-    ) -> Any:  # noqa: ANN401  (a part in the client's own form)
-        size = self._bytes_per_part(state.size_bytes)
-        first, last = (number - 1) * size, min(number * size, state.size_bytes) - 1
-        answer = self._client(bucket).upload_part_copy(
-            Bucket=bucket,
-            Key=state.key,
-            UploadId=upload_id,
-            PartNumber=number,
-            CopySource={"Bucket": bucket, "Key": state.key},
-            CopySourceIfMatch=change.source,
-            CopySourceRange=f"bytes={first}-{last}",
-        )
-        return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+    def rules(self, bucket: str) -> BucketRules:
+        """Return the bucket's lifecycle rules."""
+        return s3_rules.read_rules(self._client(bucket), bucket)
 
-    def _bytes_per_part(self, size_bytes: int) -> int:
-        return max(self._part_bytes, math.ceil(size_bytes / _MOST_PARTS))
+    def put_rules(self, bucket: str, rules: BucketRules) -> None:
+        """Replace the bucket's lifecycle rules."""
+        s3_rules.write_rules(self._client(bucket), bucket, rules)
 
-    def _part_count(self, size_bytes: int) -> int:
-        return max(1, math.ceil(size_bytes / self._bytes_per_part(size_bytes)))
+    def has_acls(self, bucket: str) -> bool:
+        """Tell whether objects there have ACLs of their own; newer buckets switch them off."""
+        with explained(f"s3://{bucket}"):
+            return self._has_acls(bucket)
+
+    def _versions_of(self, bucket: str, key: str) -> Sequence[ObjectState]:
+        """Return the versions of one key; it comes before all that begin like it."""
+        with answered(bucket, key):
+            page = self._client(bucket).list_object_versions(Bucket=bucket, Prefix=key)
+            return [version for version in _all_versions(page) if version.key == key]
+
+    def _hold(self, bucket: str, key: str, answer: Mapping[str, Any]) -> str:
+        hold = answers.hold_of(answer, self._clock() if self._clock else None)
+        if hold or not self._known(bucket).object_lock:
+            return hold
+        if bucket not in self._hides_locks:
+            self._hides_locks[bucket] = s3_buckets.hides_locks(self._client(bucket), bucket, key)
+        return s3_buckets.LOCKS_UNSEEN if self._hides_locks[bucket] else ""
+
+    def _has_acls(self, bucket: str) -> bool:
+        if bucket not in self._uses_acls:
+            self._uses_acls[bucket] = s3_buckets.uses_acls(self._client(bucket), bucket)
+        return self._uses_acls[bucket]
+
+    def _known(self, bucket: str) -> BucketSettings:
+        return self._settings.get(bucket) or self.settings(bucket)
 
     def _client(self, bucket: str) -> "S3Client":
         with self._making:
             if bucket not in self._clients:
-                self._clients[bucket] = s3_client(bucket, self._endpoints)
+                client = s3_client(bucket, self._endpoints)
+                s3_batch.prepare(client)
+                self._clients[bucket] = client
             return self._clients[bucket]
 
 
-@contextmanager
-def _answered(bucket: str, key: str) -> Iterator[None]:
-    """Turn the answers that a change has to tell apart into exceptions; the others as everywhere."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415  (see pipelines.stores.s3)
-
-    where = f"s3://{bucket}/{key}"
-    with explained(where):
-        try:
-            yield
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code in _UNMET:
-                raise ConditionFailed(where) from error
-            if code in _ABSENT:
-                raise Gone(where) from error
-            if status >= _SERVER_ERROR or status == _TOO_FAST or code == "NoSuchBucket":
-                raise
-            raise ActionRefused(
-                f"the store refused the change ({code or status})",
-                where=where,
-                fix="Allow s3:GetObject, s3:PutObject, s3:DeleteObject and s3:*ObjectTagging there; a locked "
-                "or cold object has to stay.",
-            ) from error
-
-
-def _listed(entry: Any) -> ObjectState:  # noqa: ANN401  (an entry of one of two lists, in the client's own form)
-    return ObjectState(
-        entry["Key"],
-        entry["ETag"].strip('"'),
-        entry["Size"],
-        _utc(entry["LastModified"]),
-        entry.get("StorageClass") or "STANDARD",
-        entry.get("VersionId"),
-        is_current=entry.get("IsLatest", True),
-    )
-
-
-def _marker(entry: Any) -> ObjectState:  # noqa: ANN401  (see `_listed`)
-    return ObjectState(
-        entry["Key"],
-        "",
-        0,
-        _utc(entry["LastModified"]),
-        "",
-        entry["VersionId"],
-        is_current=entry["IsLatest"],
-        is_delete_marker=True,
-    )
-
-
-def _removed(entry: Any) -> Removal:  # noqa: ANN401  (see `_listed`)
-    return Removal(entry["Key"], "done", entry.get("DeleteMarkerVersionId", ""))
-
-
-def _not_removed(entry: Any) -> Removal:  # noqa: ANN401  (see `_listed`)
-    code = entry.get("Code", "")
-    if code in _UNMET:
-        return Removal(entry["Key"], "changed")
-    if code in _ABSENT:
-        return Removal(entry["Key"], "gone")
-    return Removal(entry["Key"], "busy" if code in _BUSY else "refused", detail=code)
-
-
-def _thaw(answer: Mapping[str, Any]) -> Literal["", "frozen", "thawing", "thawed"]:
-    if answer.get("StorageClass") not in _FROZEN:
-        return ""
-    said = answer.get("Restore", "")
-    if not said:
-        return "frozen"
-    return "thawing" if 'ongoing-request="true"' in said else "thawed"
-
-
-def _hold(answer: Mapping[str, Any]) -> str:
-    if answer.get("ObjectLockLegalHoldStatus") == "ON":
-        return "legal hold"
-    if answer.get("ObjectLockMode"):
-        return f"retention until {answer.get('ObjectLockRetainUntilDate')}"
-    return ""
-
-
-def _utc(moment: datetime) -> datetime:
-    # A listing may know milliseconds where HEAD knows seconds.
-    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+def _all_versions(page: Any) -> Iterator[ObjectState]:  # noqa: ANN401  (in the client's own form)
+    yield from (answers.listed(entry) for entry in page.get("Versions", ()))
+    yield from (answers.marker(entry) for entry in page.get("DeleteMarkers", ()))
 
 
 def _own(key: str) -> str:

@@ -4,7 +4,7 @@
 
 `FAKE_CALLS` names a file that gets a line per call. `FAKE_TROUBLE` says what goes wrong, for ever or a number
 of times: `publish refused`, `build transient 1`. `FAKE_DELIVERIES` says how many are new (2), `FAKE_DAMAGE`
-names one that is damaged.
+names one that is damaged. `FAKE_TWO_PEOPLE` names a plan that one person is not enough for.
 """
 
 import os
@@ -104,9 +104,16 @@ class Cleaning(ModuleType):
         assert run.now.tzinfo is None
         return fake_plan(plan)
 
-    def approve(self, run: Run, plan: str, by: str, reason: str) -> None:
+    def approve(self, run: Run, plan: str, by: str, reason: str, *, is_second: bool = False) -> None:
+        if is_second and by in _approvers(plan):
+            raise Refused("a second person has to approve", where=plan, fix="Let somebody else say so.")
         _called("approve", plan, by, reason)
         assert run.now.tzinfo is None
+
+    def second_needed(self, run: Run, plan: str) -> str:
+        assert run.now.tzinfo is None
+        is_needed = plan == os.environ.get("FAKE_TWO_PEOPLE") and len(_approvers(plan)) == 1
+        return "3 objects for good" if is_needed else ""
 
     def chunks(self, run: Run, plan: str) -> list[str]:
         _called("chunks", plan)
@@ -143,13 +150,13 @@ def damage(delivery_id: str = "d1") -> Rejected:
 def fake_plan(name: str) -> Any:  # noqa: ANN401  (has what the question reads of a Plan, and no more)
     """Return what the question reads of a plan that deletes for good."""
     objects = CLEAN_UPS[name]
-    changes = [SimpleNamespace(action_count=objects, path="delete-if-match")] if objects else []
+    deleted = Total(1, objects, 4096, saving_usd_month=Decimal("1234.567"))
     return SimpleNamespace(
         id=name,
         policy=SimpleNamespace(name=name),
-        changes=changes,
+        chunks=("chunk-00000",) if objects else (),
         warnings=("this is not undone by itself",),
-        totals=Totals(Total(), Total(), Total(1, objects, 4096, saving_usd_month=Decimal("1234.567")), 1),
+        totals=Totals(Total(), Total(), deleted, runs=1, objects_for_good=objects),
         expires_at=datetime(2026, 11, 22, 8, 30, tzinfo=UTC).replace(tzinfo=None),
     )
 
@@ -160,6 +167,11 @@ def install() -> None:
         sys.modules[fake.__name__] = fake
         vars(fake)["Chunk"] = Chunk
         vars(package)["steps"] = fake
+
+
+def _approvers(plan: str) -> set[str]:
+    calls = [line.split() for line in Path(os.environ["FAKE_CALLS"]).read_text(encoding="utf-8").splitlines()]
+    return {words[2] for words in calls if words[:2] == ["approve", plan]}
 
 
 def _called(name: str, *arguments: object) -> None:

@@ -68,7 +68,11 @@ def test_sources_are_searched_their_chunks_dealt_out_landed_and_finished(seen: S
 def test_nothing_is_applied_that_was_not_asked_and_recorded(seen: Seen) -> None:
     edges = seen["dags"]["lifecycle_plan"]["edges"]
     assert [edge for edge in edges if edge.endswith("> clean_up.apply")] == [
-        "clean_up.record_approval > clean_up.apply"
+        "clean_up.release > clean_up.apply"
+    ]
+    assert [edge for edge in edges if edge.endswith("> clean_up.release")] == [
+        "clean_up.record_approval > clean_up.release",
+        "clean_up.record_second > clean_up.release",
     ]
     assert [edge for edge in edges if edge.endswith("> clean_up.record_approval")] == [
         "clean_up.ask > clean_up.record_approval",

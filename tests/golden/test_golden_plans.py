@@ -1,4 +1,7 @@
-"""Plans as reviewers read them: facts and a policy in, `plan.json` and `plan.md` out, to the byte."""
+"""Plans as reviewers read them: facts and a policy in, `plan.json`, `decisions.json` and `plan.md` out.
+
+`decisions.json` is what `decisions.parquet` holds, readable.
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -9,22 +12,30 @@ import pytest
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
-from lifecycle.decide import decide
-from lifecycle.model import Facts, Plan, PlanFile
-from lifecycle.plan import Terms, make_plan, plan_from_json, plan_to_json, seal
+from lifecycle.decide import by_run, decide, run_of
+from lifecycle.model import Artifact, Line, Plan, PlanFile, Surroundings
+from lifecycle.plan import Tally, Terms, make_plan, plan_from_json, plan_to_json, priced, seal
 from lifecycle.policy import parse_policy
 from lifecycle.render import plan_markdown
+from pipelines.domain.text import to_json
 
 HOME = Path(__file__).parent
 CASES = sorted(path.parent.name for path in HOME.glob("*/facts.yaml"))
 GIB = 1024**3
-FACTS = TypeAdapter(Facts)
+AROUND = TypeAdapter(Surroundings)
+ARTIFACTS = TypeAdapter(tuple[Artifact, ...])
+RANKS = {"archive": 0, "delete": 1, "keep": 2}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_plan_is_what_was_reviewed(case: str, *, is_updating: bool) -> None:
-    plan = planned(HOME / case)
-    for name, text in (("plan.json", plan_to_json(plan) + "\n"), ("plan.md", plan_markdown(plan))):
+    plan, lines = planned(HOME / case)
+    shown = {
+        "plan.json": plan_to_json(plan) + "\n",
+        "decisions.json": to_json(lines) + "\n",
+        "plan.md": plan_markdown(plan, [line for line in lines if line.is_change]),
+    }
+    for name, text in shown.items():
         path = HOME / case / name
         if is_updating:
             path.write_text(text, encoding="utf-8")
@@ -32,26 +43,29 @@ def test_the_plan_is_what_was_reviewed(case: str, *, is_updating: bool) -> None:
     assert plan_from_json(plan_to_json(plan), origin=case) == plan
 
 
-def planned(case: Path) -> Plan:
+def planned(case: Path) -> tuple[Plan, list[Line]]:
     policy = parse_policy(
         (case / "policy.yaml").read_text(encoding="utf-8"), origin=f"{case.name}/policy.yaml"
     )
-    facts = read_facts(case / "facts.yaml")
-    terms = Terms(datetime(2026, 11, 21, 6), "0.1.0+golden")
-    plan = make_plan(facts, decide(facts, policy, facts.as_of), policy, terms)
-    return seal(plan, [], PlanFile("survivors.parquet", "0" * 64, 0))
+    around, artifacts = read_facts(case / "facts.yaml")
+    tally, terms = Tally(), Terms(datetime(2026, 11, 21, 6), "0.1.0+golden")
+    decisions = decide(by_run(sorted(artifacts, key=run_of)), around, policy, around.as_of)
+    lines = sorted(tally.counting(priced(decisions, around)), key=lambda line: RANKS[line.decision])
+    plan = make_plan(tally, around, policy, terms)
+    empty = (PlanFile(name, "0" * 64, 0) for name in ("decisions.parquet", "survivors.parquet"))
+    return seal(plan, next(empty), [], next(empty)), lines
 
 
-def read_facts(path: Path) -> Facts:
+def read_facts(path: Path) -> tuple[Surroundings, tuple[Artifact, ...]]:
     """Read the short form: what all checkpoints share is said once, and one class holds all bytes."""
     document: dict[str, Any] = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     shared = document.pop("shared")
-    document["artifacts"] = [artifact({**shared, **said}) for said in document["artifacts"]]
-    return FACTS.validate_python(document)
+    artifacts = [artifact({**shared, **said}) for said in document.pop("artifacts")]
+    return AROUND.validate_python(document), ARTIFACTS.validate_python(artifacts)
 
 
 def artifact(said: dict[str, Any]) -> dict[str, Any]:
-    uri = f"s3://{said['bucket']}/{said['run']}/{said.pop('name')}"
+    uri = f"{said.pop('scheme', 's3')}://{said['bucket']}/{said['run']}/{said.pop('name')}"
     size, objects = int(said.pop("gib") * GIB), said.pop("objects")
     share = {
         "storage_class": said.pop("storage_class"),

@@ -1,52 +1,74 @@
 """What must hold for every checkpoint, policy and day."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lifecycle.decide import decide, movable
+from lifecycle.decide import by_run, decide, movable, run_of
 from lifecycle.errors import LimitPassed
 from lifecycle.model import (
     HOTNESS,
+    REVERSIBLE_PATHS,
     Archive,
     Artifact,
     BucketCapability,
     ClassShare,
     Decision,
     Delete,
-    Facts,
     Keep,
+    Line,
+    Plan,
     PlanFile,
     Price,
     PriceList,
+    Scheme,
+    Surroundings,
 )
-from lifecycle.plan import Terms, make_plan, plan_from_json, plan_to_json, seal
-from lifecycle.policy import Policy, parse_policy
+from lifecycle.plan import Tally, Terms, make_plan, plan_from_json, plan_to_json, priced, seal
+from lifecycle.policy import ARCHIVE_CLASSES, CLASSES, Policy, parse_policy
 from lifecycle.registry import refuse_claimed
 from pipelines.domain.claims import Claim
 
 DAY = date(2026, 11, 20)
 END = datetime(2026, 11, 21)
-CLASSES = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "INTELLIGENT_TIERING", "")
+HELD: dict[str, tuple[str, ...]] = {
+    "s3": ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "INTELLIGENT_TIERING", ""),
+    "gs": ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", ""),
+}
+PLACES = ("s3://a", "gs://a", "gs://b")
+"""The same name in both clouds means two buckets."""
 STATES = ("complete", "complete", "complete", "incomplete", "in_progress", "stub", "marked_deleted")
 KINDS = ("intermediate", "intermediate", "intermediate", "final", "best_copy", "registered")
-PRICES = PriceList(
-    DAY,
-    {
-        name: Price(name, Decimal(rate), days, Decimal("0.00002"), Decimal("0.01"))
-        for name, rate, days in (
-            ("STANDARD", "0.023", 0),
-            ("STANDARD_IA", "0.0125", 30),
-            ("ONEZONE_IA", "0.01", 30),
-            ("GLACIER_IR", "0.004", 90),
-            ("GLACIER", "0.0036", 90),
-        )
-    },
-)
+LISTED: dict[Scheme, tuple[tuple[str, str, int], ...]] = {
+    "s3": (
+        ("STANDARD", "0.023", 0),
+        ("STANDARD_IA", "0.0125", 30),
+        ("ONEZONE_IA", "0.01", 30),
+        ("GLACIER_IR", "0.004", 90),
+        ("GLACIER", "0.0036", 90),
+    ),
+    "gs": (
+        ("MULTI_REGIONAL", "0.026", 0),
+        ("STANDARD", "0.020", 0),
+        ("NEARLINE", "0.010", 30),
+        ("COLDLINE", "0.004", 90),
+        ("ARCHIVE", "0.0012", 365),
+    ),
+}
+PRICES = {
+    scheme: PriceList(
+        DAY,
+        {
+            name: Price(name, Decimal(rate), days, Decimal("0.00002"), Decimal("0.01"))
+            for name, rate, days in listed
+        },
+    )
+    for scheme, listed in LISTED.items()
+}
 TERMS = Terms(datetime(2026, 11, 21, 6), "0.1.0")
 BOUNDLESS = (
     "limits: {objects: 1000000000, bytes: 1000000TiB, usd_month: 1e12, share_of_bucket: 1, runs: 100000}"
@@ -57,8 +79,8 @@ common = settings(
 
 
 @st.composite
-def shares(draw: st.DrawFn) -> tuple[ClassShare, ...]:
-    names = draw(st.lists(st.sampled_from(CLASSES), min_size=1, max_size=2, unique=True))
+def shares(draw: st.DrawFn, scheme: str) -> tuple[ClassShare, ...]:
+    names = draw(st.lists(st.sampled_from(HELD[scheme]), min_size=1, max_size=2, unique=True))
     found = []
     for name in names:
         movable_count, small = draw(st.integers(0, 3)), draw(st.integers(0, 2))
@@ -80,9 +102,10 @@ def shares(draw: st.DrawFn) -> tuple[ClassShare, ...]:
 def artifacts(draw: st.DrawFn) -> tuple[Artifact, ...]:
     found = []
     for number in range(draw(st.integers(1, 12))):
-        bucket, run = draw(st.sampled_from(["a", "b"])), draw(st.sampled_from(["runs/x", "other/y"]))
-        held = draw(shares())
-        name = f"s3://{bucket}/{run}/checkpoint-{number}"
+        place, run = draw(st.sampled_from(PLACES)), draw(st.sampled_from(["runs/x", "other/y"]))
+        scheme, _, bucket = place.partition("://")
+        held = draw(shares(scheme))
+        name = f"{place}/{run}/checkpoint-{number}"
         found.append(
             Artifact(
                 checkpoint_id=name,
@@ -114,7 +137,7 @@ def policies(draw: st.DrawFn) -> Policy:
     archive_after = draw(st.integers(1, 100))
     delete_after = archive_after + draw(st.integers(1, 100))
     wanted = draw(st.sampled_from(["archive", "delete", "both"]))
-    to = draw(st.sampled_from(["STANDARD_IA", "ONEZONE_IA", "GLACIER_IR"]))
+    to = draw(st.sampled_from(ARCHIVE_CLASSES))
     irreversible = draw(st.sampled_from(["true", "false"]))
     prefix = draw(st.sampled_from(["runs/", "runs/x/checkpoint-1", "other/"]))
     latest, best, floor = draw(st.integers(0, 4)), draw(st.integers(0, 1)), draw(st.integers(1, 4))
@@ -135,18 +158,46 @@ def policies(draw: st.DrawFn) -> Policy:
 
 
 @st.composite
-def capabilities(draw: st.DrawFn, bucket: str) -> BucketCapability:
+def capabilities(draw: st.DrawFn, place: str) -> BucketCapability:
     flag = st.sampled_from([True, True, True, False])
-    versioning = draw(st.sampled_from(["off", "off", "on", "suspended"]))
-    flags = [draw(flag) for _ in range(4)]
-    return BucketCapability(bucket, versioning, *flags)  # type: ignore[arg-type]
+    is_google = place.startswith("gs:")
+    return BucketCapability(
+        bucket=place.partition("://")[2],
+        versioning=draw(st.sampled_from(["off", "off", "on"] if is_google else ["off", "on", "suspended"])),
+        copy_source=draw(flag),
+        copy_destination=draw(flag),
+        copy_in_parts=draw(flag),
+        delete=draw(flag),
+        delete_batch=draw(flag),
+        scheme="gs" if is_google else "s3",
+        soft_delete_days=draw(st.sampled_from([0, 7])) if is_google else 0,
+        autoclass=is_google and not draw(flag),
+    )
+
+
+@dataclass(frozen=True)
+class World:
+    """Checkpoints, and what is around them."""
+
+    artifacts: tuple[Artifact, ...]
+    around: Surroundings
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> Facts:
+def worlds(draw: st.DrawFn) -> World:
     found = draw(artifacts())
-    enforced = {bucket: draw(capabilities(bucket)) for bucket in ("a", "b")}
-    return Facts("s", DAY, found, {"a": 1, "b": 1}, PRICES, (), enforced)
+    enforced = {place: draw(capabilities(place)) for place in PLACES}
+    return World(found, Surroundings("s", DAY, PRICES, capabilities=enforced))
+
+
+def decided(world: World, policy: Policy) -> tuple[Decision, ...]:
+    return tuple(decide(by_run(sorted(world.artifacts, key=run_of)), world.around, policy, DAY))
+
+
+def planned(world: World, policy: Policy) -> tuple[Plan, list[Line]]:
+    tally = Tally()
+    lines = list(tally.counting(priced(decided(world, policy), world.around)))
+    return make_plan(tally, world.around, policy, TERMS), lines
 
 
 def cleared(decisions: Sequence[Decision]) -> set[str]:
@@ -159,17 +210,17 @@ def deleted(decisions: Sequence[Decision]) -> set[str]:
 
 @common
 @given(worlds(), policies())
-def test_every_checkpoint_gets_exactly_one_decision_with_a_reason(facts: Facts, policy: Policy) -> None:
-    decisions = decide(facts, policy, DAY)
+def test_every_checkpoint_gets_exactly_one_decision_with_a_reason(world: World, policy: Policy) -> None:
+    decisions = decided(world, policy)
     ids = [decision.artifact.checkpoint_id for decision in decisions]
-    assert sorted(ids) == sorted(artifact.checkpoint_id for artifact in facts.artifacts)
+    assert sorted(ids) == sorted(artifact.checkpoint_id for artifact in world.artifacts)
     assert all(decision.rule and decision.reason for decision in decisions)
 
 
 @common
 @given(worlds(), policies())
-def test_nothing_protected_is_ever_cleared(facts: Facts, policy: Policy) -> None:
-    for decision in decide(facts, policy, DAY):
+def test_nothing_protected_is_ever_cleared(world: World, policy: Policy) -> None:
+    for decision in decided(world, policy):
         if isinstance(decision, Keep):
             continue
         artifact = decision.artifact
@@ -189,10 +240,10 @@ def test_nothing_protected_is_ever_cleared(facts: Facts, policy: Policy) -> None
 
 @common
 @given(worlds(), policies())
-def test_each_run_keeps_its_floor(facts: Facts, policy: Policy) -> None:
-    gone = deleted(decide(facts, policy, DAY))
-    for run in {(artifact.bucket, artifact.run) for artifact in facts.artifacts}:
-        complete = [a for a in facts.artifacts if (a.bucket, a.run) == run and a.is_complete]
+def test_each_run_keeps_its_floor(world: World, policy: Policy) -> None:
+    gone = deleted(decided(world, policy))
+    for run in {run_of(artifact) for artifact in world.artifacts}:
+        complete = [a for a in world.artifacts if run_of(a) == run and a.is_complete]
         left = [a for a in complete if a.checkpoint_id not in gone]
         assert len(left) >= min(len(complete), policy.keep.min_complete_per_run)
         assert left or not complete
@@ -200,7 +251,7 @@ def test_each_run_keeps_its_floor(facts: Facts, policy: Policy) -> None:
 
 @common
 @given(worlds(), policies(), st.data())
-def test_a_looser_policy_never_clears_more(facts: Facts, policy: Policy, data: st.DataObject) -> None:
+def test_a_looser_policy_never_clears_more(world: World, policy: Policy, data: st.DataObject) -> None:
     keep = policy.keep
     kept_longer = {
         "latest": keep.latest + 1,
@@ -216,54 +267,63 @@ def test_a_looser_policy_never_clears_more(facts: Facts, policy: Policy, data: s
         else {"keep": keep.model_copy(update={name: kept_longer[name]})}
     )
     looser = policy.model_copy(update=update)
-    tight, loose = decide(facts, policy, DAY), decide(facts, looser, DAY)
+    tight, loose = decided(world, policy), decided(world, looser)
     assert cleared(loose) <= cleared(tight)
     assert deleted(loose) <= deleted(tight)
 
 
 @common
 @given(worlds(), policies())
-def test_waiting_longer_never_clears_more(facts: Facts, policy: Policy) -> None:
+def test_waiting_longer_never_clears_more(world: World, policy: Policy) -> None:
     later = policy
     if policy.delete:
         longer = policy.delete.model_copy(update={"after": policy.delete.after + timedelta(days=7)})
         later = later.model_copy(update={"delete": longer})
-    assert deleted(decide(facts, later, DAY)) <= deleted(decide(facts, policy, DAY))
+    assert deleted(decided(world, later)) <= deleted(decided(world, policy))
 
 
 @common
 @given(worlds(), policies())
-def test_classes_never_get_hotter(facts: Facts, policy: Policy) -> None:
-    for decision in decide(facts, policy, DAY):
+def test_classes_never_get_hotter(world: World, policy: Policy) -> None:
+    for decision in decided(world, policy):
         if isinstance(decision, Archive):
             moved = movable(decision.artifact, decision.to)
             assert moved
             assert all(HOTNESS[share.storage_class] < HOTNESS[decision.to] for share in moved)
+            assert decision.to in CLASSES[decision.artifact.scheme]
+            assert not world.around.capabilities[decision.artifact.place].autoclass
 
 
 @common
 @given(worlds(), policies())
 def test_deleting_for_good_needs_the_policys_word_and_an_enforced_condition(
-    facts: Facts, policy: Policy
+    world: World, policy: Policy
 ) -> None:
-    for decision in decide(facts, policy, DAY):
-        if isinstance(decision, Delete) and decision.path != "delete-marker":
+    for decision in decided(world, policy):
+        if not isinstance(decision, Delete):
+            continue
+        known = world.around.capabilities[decision.artifact.place]
+        if decision.path not in REVERSIBLE_PATHS:
             assert policy.delete
             assert policy.delete.irreversible
-            assert facts.capabilities[decision.artifact.bucket].delete
+            assert known.delete
+            assert known.delete_batch or decision.path != "delete-batch-if-match"
+        else:
+            # What is called reversible leaves its bytes behind.
+            assert known.versioning == "on" or known.soft_delete_days
 
 
 @common
 @given(worlds(), policies())
-def test_planning_again_after_applying_finds_nothing_to_do(facts: Facts, policy: Policy) -> None:
+def test_planning_again_after_applying_finds_nothing_to_do(world: World, policy: Policy) -> None:
     left = []
-    for decision in decide(facts, policy, DAY):
+    for decision in decided(world, policy):
         match decision:
             case Keep(artifact=artifact):
                 left.append(artifact)
             case Archive(artifact=artifact, to=to):
                 left.append(_archived(artifact, to))
-    again = decide(replace(facts, artifacts=tuple(left)), policy, DAY)
+    again = decided(replace(world, artifacts=tuple(left)), policy)
     assert cleared(again) == set()
 
 
@@ -291,17 +351,15 @@ def _archived(artifact: Artifact, to: str) -> Artifact:
 
 @common
 @given(worlds(), policies())
-def test_a_plan_survives_json_adds_up_and_costs_are_never_negative(facts: Facts, policy: Policy) -> None:
-    decisions = decide(facts, policy, DAY)
-    plan = make_plan(facts, decisions, policy, TERMS)
-    sealed = seal(
-        plan, [PlanFile("actions/chunk-00000.parquet", "a", 1)], PlanFile("survivors.parquet", "b", 1)
-    )
+def test_a_plan_survives_json_adds_up_and_costs_are_never_negative(world: World, policy: Policy) -> None:
+    plan, lines = planned(world, policy)
+    actions = [PlanFile("actions/chunk-00000.parquet", "a", 1)]
+    sealed = seal(plan, PlanFile("decisions.parquet", "c", 1), actions, PlanFile("survivors.parquet", "b", 1))
     assert plan_from_json(plan_to_json(sealed), origin="x") == sealed
     totals = (plan.totals.keep, plan.totals.archive, plan.totals.delete)
-    assert sum(total.checkpoints for total in totals) == len(facts.artifacts)
-    assert sum(total.cost_usd_month for total in totals) == sum(a.cost_usd_month for a in facts.artifacts)
-    for line in plan.lines:
+    assert sum(total.checkpoints for total in totals) == len(world.artifacts)
+    assert sum(total.cost_usd_month for total in totals) == sum(a.cost_usd_month for a in world.artifacts)
+    for line in lines:
         assert 0 <= line.saving_usd_month <= line.cost_usd_month
         assert line.one_off_usd >= 0
         assert line.action_count <= line.object_count
@@ -310,20 +368,21 @@ def test_a_plan_survives_json_adds_up_and_costs_are_never_negative(facts: Facts,
 @common
 @given(worlds(), policies())
 def test_planning_is_the_same_to_the_byte_whatever_the_order_of_the_facts(
-    facts: Facts, policy: Policy
+    world: World, policy: Policy
 ) -> None:
-    shuffled = replace(facts, artifacts=tuple(reversed(facts.artifacts)))
-    plans = [make_plan(given_, decide(given_, policy, DAY), policy, TERMS) for given_ in (facts, shuffled)]
-    assert plan_to_json(plans[0]) == plan_to_json(plans[1])
+    shuffled = replace(world, artifacts=tuple(reversed(world.artifacts)))
+    plans = [planned(each, policy) for each in (world, shuffled)]
+    assert plan_to_json(plans[0][0]) == plan_to_json(plans[1][0])
+    assert plans[0][1] == plans[1][1]
 
 
 @common
 @given(worlds(), policies(), st.integers(1, 20))
-def test_a_plan_within_its_limits_or_none_at_all(facts: Facts, policy: Policy, objects: int) -> None:
+def test_a_plan_within_its_limits_or_none_at_all(world: World, policy: Policy, objects: int) -> None:
     limits = policy.ceiling.model_copy(update={"objects": objects})
     limited = policy.model_copy(update={"limits": limits})
     try:
-        plan = make_plan(facts, decide(facts, limited, DAY), limited, TERMS)
+        plan = planned(world, limited)[0]
     except LimitPassed:
         return
     assert plan.totals.archive.objects + plan.totals.delete.objects <= objects

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import approval
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
@@ -30,8 +32,21 @@ def test_the_question_shows_what_would_change_and_how_to_read_more() -> None:
 
 def test_only_what_leaves_no_version_behind_is_gone_for_good() -> None:
     plan = fake_plan("stale-checkpoints")
-    plan.changes[0].path = "delete-marker"
+    plan.totals = replace(plan.totals, objects_for_good=0)
     assert "| gone for good | 0 objects |" in approval.question(plan)["body"]
+
+
+def test_a_second_person_is_told_why_and_sees_the_same() -> None:
+    plan = fake_plan("stale-checkpoints")
+    first, second = approval.question(plan), approval.second_question(plan, "3 objects for good")
+    assert second["subject"] == "Second yes: Clean up by stale-checkpoints: 3 objects?"
+    assert "Somebody else has to, too, as it changes 3 objects for good." in second["body"]
+    assert second["body"].endswith(first["body"])
+
+
+def test_where_one_is_enough_nobody_else_is_asked() -> None:
+    with pytest.raises(AirflowSkipException, match="one person is enough"):
+        approval.second_question(fake_plan("stale-checkpoints"), "")
 
 
 def test_a_plan_with_nothing_to_do_asks_nobody() -> None:

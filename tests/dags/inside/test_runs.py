@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -238,6 +239,68 @@ def test_what_is_rejected_is_neither_recorded_nor_triggered(dags: Dags, calls: C
     assert states(run)["clean_up.record_approval [old-uploads]"] == ("skipped", 1)
     assert not any(call.startswith("approve") for call in calls())
     assert triggered == []
+
+
+def test_where_one_person_is_enough_nobody_is_asked_again(dags: Dags) -> None:
+    found = states(run_plan(dags, ADA)[0])
+    assert found["clean_up.record_approval [old-uploads]"] == ("success", 1)
+    assert found["clean_up.second_question [old-uploads]"] == ("skipped", 1)
+    assert found["clean_up.release [old-uploads]"] == ("success", 1)
+
+
+def test_a_plan_that_needs_two_people_asks_both(
+    dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TWO_PEOPLE", "old-uploads")
+    run, triggered = run_plan(dags, replace(ADA, second="grace"))
+    assert run.state == "success"
+    assert sorted(call for call in calls() if call.startswith("approve")) == [
+        "approve old-uploads ada old runs",
+        "approve old-uploads grace old runs",
+        "approve stale-checkpoints ada old runs",
+    ]
+    assert triggered == ["old-uploads", "stale-checkpoints"]
+
+
+def test_the_same_person_twice_is_refused_and_nothing_is_triggered(
+    dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TWO_PEOPLE", "old-uploads")
+    run, triggered = run_plan(dags, ADA)
+    assert run.state == "failed"
+    assert states(run)["clean_up.record_second [old-uploads]"] == ("failed", 1)
+    assert calls().count("approve old-uploads ada old runs") == 1
+    assert "old-uploads" not in triggered
+
+
+def test_what_the_second_person_rejects_is_not_triggered(
+    dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_one = rehearsal._answer_question
+
+    def reject_again(task: Any, answer: Answer, session: Any) -> None:  # noqa: ANN401  (Airflow's, untyped)
+        is_second = task.task_id.endswith("ask_again")
+        answer_one(task, replace(answer, choice="Reject") if is_second else answer, session)
+
+    monkeypatch.setattr(rehearsal, "_answer_question", reject_again)
+    monkeypatch.setenv("FAKE_TWO_PEOPLE", "old-uploads")
+    run, triggered = run_plan(dags, replace(ADA, second="grace"))
+    assert run.state == "success"
+    assert states(run)["clean_up.release [old-uploads]"] == ("skipped", 1)
+    assert triggered == ["stale-checkpoints"]
+    assert "approve old-uploads grace old runs" not in calls()
+
+
+def test_a_second_question_that_was_passed_by_is_no_approval(
+    dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TWO_PEOPLE", "old-uploads")
+    with rehearsal._answering(ADA, Progress(io.StringIO())):
+        run = dags["lifecycle_plan"].test(mark_success_pattern=r"clean_up\.ask_again")
+    assert states(run)["clean_up.record_second [old-uploads]"] == ("failed", 1)
+    queued = [conf["plan"] for conf in rehearsal._take_queued("lifecycle_apply", run.start_date)]
+    assert "old-uploads" not in queued
+    assert calls().count("approve old-uploads ada old runs") == 1
 
 
 def test_a_question_that_was_passed_by_is_no_approval(dags: Dags, calls: Calls) -> None:

@@ -15,7 +15,8 @@
     clock.py          time, as the test sets it
 
 Where the service's behaviour is not documented, the fake takes the stricter or less forgiving reading.
-It knows nothing of credentials, ACLs, encryption keys, soft-deleted buckets or lifecycle rules that run.
+ACLs and the names of keys are kept as they are given. It knows nothing of credentials, of what an ACL or a
+key allows, of soft-deleted buckets or of lifecycle rules that run.
 """
 
 from tests.fakes.gcs.clock import Clock

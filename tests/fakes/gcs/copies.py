@@ -11,7 +11,7 @@ from tests.fakes.gcs.state import WRITABLE, Bucket, Content, Generation, State
 BYTES_PER_CALL = 1024 * 1024
 """The service's own smallest step, so that tests meet rewrites of many calls with small objects."""
 _MOST_COMPONENTS = 32
-_NOT_COPIED = frozenset({"temporaryHold", "eventBasedHold", "retention"})
+_NOT_COPIED = frozenset({"acl", "kmsKeyName", "temporaryHold", "eventBasedHold", "retention"})
 
 
 @dataclass

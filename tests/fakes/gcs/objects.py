@@ -28,7 +28,10 @@ class Objects:
         bucket = self._state.bucket(bucket_name)
         known = self._asked_for(request, bucket, name)
         Conditions.of(request).check(known, is_read=True)
-        return json_answer(object_resource(bucket, known, request.base_url))
+        document = object_resource(bucket, known, request.base_url)
+        if request.query.get("projection") != "full":
+            document.pop("acl", None)
+        return json_answer(document)
 
     def media(self, request: Request, bucket_name: str, name: str) -> Answer:
         """Return the bytes, or a range of them."""

@@ -14,6 +14,7 @@ from tests.fakes.gcs.clock import Clock, stamp
 from tests.fakes.gcs.messages import ApiError, Json, not_found
 
 WRITABLE = (
+    "acl",
     "cacheControl",
     "contentDisposition",
     "contentEncoding",
@@ -22,6 +23,7 @@ WRITABLE = (
     "contexts",
     "customTime",
     "eventBasedHold",
+    "kmsKeyName",
     "metadata",
     "retention",
     "temporaryHold",

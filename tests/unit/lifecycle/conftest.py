@@ -13,7 +13,8 @@ import duckdb
 import pytest
 
 from lifecycle import settings, steps
-from lifecycle.providers import MemoryProvider, ObjectState, Provider, S3Provider
+from lifecycle.model import Line
+from lifecycle.providers import MemoryProvider, ObjectState, Provider, S3Provider, UploadState
 from lifecycle.providers.memory import MemoryBucket
 from pipelines.demo import DEMO_ENVIRONMENT, make_company, running_endpoint
 from pipelines.demo.objects import StoredObject, declare
@@ -73,6 +74,8 @@ class Lab:
     """Blocking checks: id, scope, reason."""
     exclusions: list[tuple[str, str, str]] = field(default_factory=list)
     """Checks that failed for one bucket, which is left out while all else was published."""
+    uploads: list[tuple[str, UploadState, int]] = field(default_factory=list)
+    """Uploads that nobody completed: bucket, upload, bytes."""
     url: str = ""
     put: Callable[[StoredObject], None] = lambda _item: None
 
@@ -130,6 +133,7 @@ class Lab:
         warehouse.parent.mkdir(parents=True)
         with closing(duckdb.connect(str(warehouse))) as connection:
             write_marts(connection, self.saves)
+            write_uploads(connection, self.uploads, self.ends_at - timedelta(hours=2))
             write_results(connection, self.failed_gates, "block")
             write_results(connection, self.exclusions, "warn")
         (warehouse.parent / "snapshot.json").write_text(json.dumps(snapshot.to_json()))
@@ -159,7 +163,13 @@ class Lab:
         return path
 
     def run(self, **changes: object) -> steps.Run:
-        run = steps.Run(settings.load(self.config), self.now, {"s3": self.provider}, clock=lambda: self.now)
+        run = steps.Run(
+            settings.load(self.config),
+            self.now,
+            {"s3": self.provider},
+            clock=lambda: self.now,
+            pause=lambda _seconds: None,
+        )
         return replace(run, **changes)  # type: ignore[arg-type]
 
     def plan(self, text: str = POLICY) -> steps.PlanReport:
@@ -172,6 +182,10 @@ class Lab:
         made = self.plan(text)
         steps.approve(self.run(), made.id, "Ada", "a test")
         return made.id
+
+    def lines(self, plan: str) -> list[Line]:
+        """Return every decision of a plan, in its order."""
+        return list(steps._directory(self.run(), plan).lines())
 
     def classes(self, bucket: str = BUCKET) -> dict[str, str]:
         """Return what the bucket holds now: key → storage class."""
@@ -231,6 +245,18 @@ def write_marts(connection: duckdb.DuckDBPyConnection, saves: list[Save]) -> Non
             )
 
 
+def write_uploads(
+    connection: duckdb.DuckDBPyConnection, uploads: list[tuple[str, UploadState, int]], listed_at: datetime
+) -> None:
+    """Write the table of uploads."""
+    for bucket, upload, size in uploads:
+        cost = (Decimal(size) / GIB * Decimal("0.02")).quantize(Decimal("0.000001"))
+        connection.execute(
+            "insert into marts.uploads values ('aws', ?, ?, ?, ?, ?, ?, ?)",
+            [bucket, upload.key, upload.upload_id, size, cost, upload.initiated_at, listed_at],
+        )
+
+
 def write_results(
     connection: duckdb.DuckDBPyConnection, failed: list[tuple[str, str, str]], level: str
 ) -> None:
@@ -257,8 +283,13 @@ _TABLES = """
         storage_class varchar, etag varchar, last_modified_at timestamp, is_marker boolean,
         is_latest_version boolean
     );
+    create table marts.uploads (
+        provider varchar, bucket varchar, object_key varchar, upload_id varchar, size_bytes bigint,
+        cost_usd_month decimal(18, 6), initiated_at timestamp, listed_at timestamp
+    );
     create table marts.prefix_costs (
-        usage_date date, bucket varchar, meter_group varchar, is_residual boolean, size_bytes bigint
+        usage_date date, bucket varchar, meter_group varchar, is_residual boolean, size_bytes bigint,
+        provider varchar
     );
     create table marts.quality_results (
         check_id varchar, level varchar, passed boolean, observed varchar, expected varchar, reason varchar,
@@ -279,8 +310,11 @@ _TABLES = """
         ('aws', 'STANDARD_IA', 'retrieval', 0.01, 0, '2026-01-01', '9999-12-31'),
         ('aws', 'GLACIER_IR', 'storage', 0.004, 0, '2026-01-01', '9999-12-31'),
         ('aws', 'GLACIER_IR', 'put', 0.00002, 0, '2026-01-01', '9999-12-31');
-    create table reference.storage_classes (provider varchar, storage_class varchar, minimum_days bigint);
-    insert into reference.storage_classes values
+    create table reference.storage_classes (
+        provider varchar, storage_class varchar, minimum_days bigint, overhead_bytes bigint default 0,
+        overhead_standard_bytes bigint default 0
+    );
+    insert into reference.storage_classes (provider, storage_class, minimum_days) values
         ('aws', 'STANDARD', 0), ('aws', 'STANDARD_IA', 30), ('aws', 'GLACIER_IR', 90);
 """
 
@@ -288,9 +322,14 @@ _TABLES = """
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     """A lab over a cloud in memory: one bucket without versions, one with."""
+    return lab_in_memory(tmp_path)
+
+
+def lab_in_memory(home: Path) -> Lab:
+    """Return such a lab."""
     provider = MemoryProvider()
     provider.buckets = {BUCKET: MemoryBucket(), VERSIONED: MemoryBucket("on")}
-    made = Lab(tmp_path, provider)
+    made = Lab(home, provider)
     made.put = lambda item: put_in_memory(provider, item)
     made.registered()
     return made

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.break_even import break_even
-from lifecycle.decide import decide
+from lifecycle.decide import decide_run
 from lifecycle.model import (
     Archive,
     Artifact,
@@ -18,10 +18,10 @@ from lifecycle.model import (
     ClassShare,
     Decision,
     Delete,
-    Facts,
     Keep,
     Price,
     PriceList,
+    Surroundings,
 )
 from lifecycle.policy import Policy, parse_policy, policy_hash, sentences
 
@@ -79,15 +79,15 @@ def decided(
     *artifacts: Artifact, by: Policy | None = None, listed: PriceList | None = None, versioning: bool = False
 ) -> dict[int | None, Decision]:
     capability = BucketCapability("train", "on" if versioning else "off", True, True, True, True)
-    facts = Facts(
+    around = Surroundings(
         "snapshot",
         DAY,
-        (*artifacts, LATEST),
-        {"train": GIB},
-        listed or prices(),
+        {"s3": listed or prices()},
+        {"s3://train": GIB},
         capabilities={"s3://train": capability},
     )
-    return {made.artifact.step: made for made in decide(facts, by or parse_policy(POLICY, origin="p"), DAY)}
+    decisions = decide_run((*artifacts, LATEST), around, by or parse_policy(POLICY, origin="p"), DAY)
+    return {made.artifact.step: made for made in decisions}
 
 
 def policy(more: str) -> Policy:

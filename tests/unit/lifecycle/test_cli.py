@@ -11,16 +11,20 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
-from lifecycle import cli
+from lifecycle import cli, steps
 
 if TYPE_CHECKING:
     from tests.unit.lifecycle.conftest import Lab
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 """The commands read the clock; a plan is valid for a day."""
-COMMANDS = ("plan", "show", "why", "approve", "apply", "verify", "canary", "policy check")
+COMMANDS = (
+    *("plan", "show", "why", "approve", "apply", "rules", "verify", "undo", "audit", "canary"),
+    "policy check",
+)
 Call = Callable[..., tuple[int, str, str]]
 
 
@@ -91,7 +95,11 @@ def test_the_whole_way_for_people(call: Call, world: Lab) -> None:
     assert "checkpoint-100" in out
     assert "next: moraine-lifecycle approve" in err
     plan = next((world.home / "lake" / "plans").glob("*/plan.json")).parent.name
-    assert "Why the others stay" in call("show", plan)[1]
+    shown = call("show", plan)[1]
+    assert "Why the others stay" in shown
+    assert "For good: 3 objects go and cannot be brought back" in shown
+    assert "cannot be undone" in call("why", plan, world.saves[0].uri)[1]
+    assert "can be undone" in call("why", plan, world.saves[1].uri)[1]
     assert "the newest complete one" in call("why", plan, world.saves[3].uri)[1]
     assert "approved by Ada" in call("approve", plan, "--by", "Ada")[1]
     assert "chunk-00000" in call("apply", plan)[1]
@@ -100,6 +108,36 @@ def test_the_whole_way_for_people(call: Call, world: Lab) -> None:
     code, _, err = call("apply", plan)
     assert code == 4
     assert "used up" in err
+
+
+def test_a_hand_over_changes_nothing_and_says_how_to_go_on(call: Call, world: Lab) -> None:
+    plan, before = world.approved(), world.classes()
+    _switch_acls_off(world)
+    words = ("apply", plan, "--handover", "--role", "arn:aws:iam::123456789012:role/m", "--with-tags")
+    code, out, _ = call(*words, "--manifests", "s3://ops/m")
+    assert code == 0
+    assert "s3-copy GLACIER_IR" in out
+    assert "in no job: 3 objects: it would go for good" in out
+    assert world.classes() == before
+    assert call("rules", plan)[:2] == (0, "No bucket needs a rule of this plan.\n")
+    code, out, _ = call("verify", plan)
+    assert code == 3
+    assert "2 are left for the cloud's engine" in out
+    code, _, err = call("apply", plan)
+    assert code == 4
+    assert "was handed over" in err
+
+
+def test_a_role_that_is_none_is_exit_code_1(call: Call, world: Lab) -> None:
+    assert call("apply", world.approved(), "--handover", "--role", "admin")[0] == 1
+    assert not list((world.home / "lake" / "plans").glob("*/handover*"))
+
+
+def _switch_acls_off(world: Lab) -> None:
+    boto3.client("s3", endpoint_url=world.url).put_bucket_ownership_controls(
+        Bucket="acme-training",
+        OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+    )
 
 
 def test_nothing_to_do_is_exit_code_0(call: Call, world: Lab) -> None:
@@ -125,6 +163,37 @@ def test_a_changed_object_is_exit_code_3(call: Call, world: Lab) -> None:
     assert call("apply", plan)[0] == 3
     assert call("verify", plan)[0] == 3
     assert world.saves[0].keys[0] in world.classes()
+
+
+def test_undo_tells_what_is_back_what_is_gone_for_good_and_what_it_costs(call: Call, world: Lab) -> None:
+    plan = world.approved()
+    assert "nothing is undone" in call("undo", plan)[1]
+    assert call("apply", plan)[0] == 0
+    code, out, _ = call("undo", plan, "--by", "Ada", "--reason", "the run goes on")
+    assert code == 3
+    assert "cannot be undone, as the plan said" in out
+    assert "Going back costs" in out
+    code, out, _ = call("verify", plan)
+    assert code == 3
+    assert "3 objects are not as it was" in " ".join(out.split())
+    code, out, _ = call("undo", plan, "--json")
+    assert code == 3
+    assert json.loads(out)["chunks"][0]["results"] == {"done": 2}
+    code, _, err = call("apply", plan)
+    assert code == 4
+    assert "was undone" in err
+
+
+def test_undoing_everything_is_exit_code_0(call: Call, world: Lab) -> None:
+    policy = world.policy().read_text().replace(", irreversible: true", "")
+    plan = world.approved(policy)
+    before = world.classes()
+    assert call("apply", plan)[0] == 0
+    assert world.classes() != before
+    code, out, _ = call("undo", plan)
+    assert code == 0
+    assert "Everything is as it was" in out
+    assert world.classes() == before
 
 
 def test_plain_moto_is_refused_before_the_first_change(
@@ -171,6 +240,74 @@ def test_a_policy_is_checked_without_settings(call: Call, tmp_path: Path) -> Non
     code, _, err = call("policy", "check", str(path))
     assert code == 4
     assert "empty" in err
+
+
+def test_a_policy_check_shows_what_it_would_touch_today_and_on_a_past_night(call: Call, lab: Lab) -> None:
+    lab.fill()
+    lab.publish()
+    config, policy = ("--config", str(lab.config)), str(lab.policy())
+    code, out, _ = call("policy", "check", policy, *config)
+    assert code == 0
+    assert "Archived to GLACIER_IR" in out
+    for said in ("Nothing is written", "runs/chat", "Limits of a plan", "share_of_bucket", "Note: "):
+        assert said in out
+    document = json.loads(call("policy", "check", policy, *config, "--json", "--as-of", str(lab.as_of))[1])
+    assert document["would_touch"]["totals"]["delete"]["checkpoints"] == 1
+    assert call("policy", "check", policy, *config, "--as-of", "2020-01-01")[0] == 1
+
+
+def test_a_policy_is_explained_where_nothing_is_published_yet(call: Call, lab: Lab) -> None:
+    code, out, err = call("policy", "check", str(lab.policy()), "--config", str(lab.config))
+    assert code == 0
+    assert "Archived to GLACIER_IR" in out
+    assert "explained only: nothing was published yet" in err
+
+
+def test_an_approval_may_last_shorter_and_tells_that_a_second_person_is_needed(
+    call: Call, world: Lab
+) -> None:
+    made = world.plan(world.policy().read_text() + "approval: {two_people_above: {irreversible: true}}\n")
+    code, out, err = call("approve", made.id, "--by", "Ada", "--for", "1h")
+    assert code == 0
+    assert "approved by Ada until" in out
+    assert "a second person has to approve it, too: it changes 3 objects for good" in err
+    assert call("apply", made.id)[0] == 4
+    assert call("approve", made.id, "--by", "Grace", "--for", "soon")[0] == 1
+    assert "second person" not in call("approve", made.id, "--by", "Grace")[2]
+    assert call("apply", made.id)[0] == 0
+
+
+def test_a_plan_of_a_past_night_asks_for_no_approval(call: Call, world: Lab) -> None:
+    past = world.as_of
+    world.as_of = past + timedelta(days=1)
+    world.publish("next")
+    code, out, err = call("plan", "--policy", str(world.policy()), "--as-of", str(past))
+    assert code == 2
+    assert "it cannot be applied" in " ".join(out.split())
+    assert "a trial on a past night" in err
+    assert "next: moraine-lifecycle approve" not in err
+
+
+def test_an_audit_prints_the_newest_hash_and_ends_with_3_when_something_is_wrong(
+    call: Call, lab: Lab
+) -> None:
+    lab.fill()
+    steps.apply(lab.run(), lab.approved())
+    config, plans = ("--config", str(lab.config)), lab.home / "lake" / "plans"
+    code, out, _ = call("audit", *config)
+    assert code == 0
+    assert "The chain is whole" in out
+    newest = out.rpartition("Newest hash: ")[2].strip()
+    code, out, _ = call("audit", str(plans), "--expect", newest, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["is_sound"]
+    assert [entry["seq"] for entry in document["entries"]] == [1, 2, 3, 4]
+    assert call("audit", str(plans), "--expect", "0f" * 32)[0] == 3
+    next(plans.glob("*/receipts/*.jsonl")).unlink()
+    code, out, _ = call("audit", *config)
+    assert code == 3
+    assert "Broken at line 3" in out
 
 
 def test_an_unexpected_error_is_one_line_and_a_traceback_only_when_asked_for(

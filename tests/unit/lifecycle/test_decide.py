@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from lifecycle.decide import decide
+from lifecycle.decide import by_run, decide, decide_run, run_of
 from lifecycle.model import (
     Archive,
     Artifact,
@@ -15,10 +15,10 @@ from lifecycle.model import (
     ClassShare,
     Decision,
     Delete,
-    Facts,
     FailedGate,
     Keep,
     PriceList,
+    Surroundings,
 )
 from lifecycle.policy import Policy, parse_policy
 
@@ -81,16 +81,16 @@ def decided(
     capability: BucketCapability | None = UNVERSIONED,
     gates: tuple[FailedGate, ...] = (),
 ) -> dict[int | None, Decision]:
-    facts = Facts(
+    around = Surroundings(
         "snapshot",
         DAY,
-        tuple(artifacts),
-        {"train": GIB},
-        PriceList(DAY, {}),
+        {"s3": PriceList(DAY, {})},
+        {"s3://train": GIB},
         gates,
         {"s3://train": capability} if capability else {},
     )
-    return {d.artifact.step: d for d in decide(facts, by or policy(), DAY)}
+    runs = by_run(sorted(artifacts, key=run_of))
+    return {d.artifact.step: d for d in decide(runs, around, by or policy(), DAY)}
 
 
 def test_age_alone_decides_where_nothing_protects() -> None:
@@ -156,8 +156,8 @@ def test_after_a_roll_back_the_newest_by_step_and_by_time_are_both_kept() -> Non
 
 def test_without_steps_epochs_order_a_run() -> None:
     by_epoch = [replace(artifact(None, 400 - n), epoch=n, checkpoint_id=f"c{n}") for n in range(1, 4)]
-    facts = Facts("s", DAY, tuple(by_epoch), {}, PriceList(DAY, {}), (), {"s3://train": UNVERSIONED})
-    assert [d.rule for d in decide(facts, policy(), DAY)] == ["delete", "delete", "latest"]
+    around = Surroundings("s", DAY, capabilities={"s3://train": UNVERSIONED})
+    assert [d.rule for d in decide_run(by_epoch, around, policy(), DAY)] == ["delete", "delete", "latest"]
 
 
 def test_a_run_whose_order_is_not_known_is_kept_whole() -> None:
@@ -261,3 +261,91 @@ def test_nothing_ever_gets_hotter_and_unknown_classes_stay(storage_class: str) -
 
 def test_small_objects_alone_are_not_worth_an_archive() -> None:
     assert decided([artifact(2, 60, classes=(share(size=100_000),)), LATEST])[2].rule == "archive"
+
+
+def test_many_deletes_go_in_one_request_where_each_has_its_own_condition() -> None:
+    batches = replace(UNVERSIONED, delete_batch=True)
+    found = decided([artifact(1, 400), LATEST], capability=batches)[1]
+    assert isinstance(found, Delete)
+    assert found.path == "delete-batch-if-match"
+    # One by one must be safe too: that is how an interrupted one is finished.
+    only_batches = replace(batches, delete=False)
+    cold = artifact(1, 400, classes=(share("GLACIER_IR"),))
+    assert isinstance(decided([cold, LATEST], capability=only_batches)[1], Keep)
+
+
+def test_a_class_that_cannot_be_read_at_once_needs_the_policys_word() -> None:
+    by = policy("to: GLACIER_IR", "to: DEEP_ARCHIVE, cold: accept")
+    found = decided([artifact(2, 60), LATEST], by)[2]
+    assert isinstance(found, Archive)
+    assert found.to == "DEEP_ARCHIVE"
+
+
+GOOGLE = BucketCapability("train", "off", True, True, False, True, scheme="gs", soft_delete_days=7)
+ON_GOOGLE = POLICY.replace("s3://", "gs://").replace("GLACIER_IR", "COLDLINE")
+
+
+def decided_on_google(
+    *artifacts: Artifact, by: str = ON_GOOGLE, capability: BucketCapability = GOOGLE
+) -> dict[int | None, Decision]:
+    moved = [
+        replace(a, uri=a.uri.replace("s3:", "gs:"), checkpoint_id=a.uri.replace("s3:", "gs:"))
+        for a in (*artifacts, LATEST)
+    ]
+    around = Surroundings("snapshot", DAY, capabilities={"gs://train": capability})
+    return {
+        d.artifact.step: d
+        for d in decide_run(
+            moved, around, parse_policy(by.replace(", irreversible: true", ""), origin="p"), DAY
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    "said", [{"soft_delete_days": 7}, {"soft_delete_days": 0, "versioning": "on"}], ids=["soft", "versions"]
+)
+def test_where_cloud_storage_keeps_what_is_deleted_a_delete_can_be_undone(said: dict[str, object]) -> None:
+    # Even where the condition is not enforced, as with S3's delete markers.
+    loose = replace(GOOGLE, delete=False, **said)  # type: ignore[arg-type]
+    found = decided_on_google(artifact(1, 400), capability=loose)[1]
+    assert isinstance(found, Delete)
+    assert found.path == "soft-delete"
+
+
+def test_without_soft_delete_and_versions_a_delete_on_cloud_storage_needs_the_policys_word() -> None:
+    bare = replace(GOOGLE, soft_delete_days=0)
+    cold = artifact(1, 400, classes=(share("ARCHIVE"),))
+    kept = decided_on_google(cold, capability=bare)[1]
+    assert (kept.rule, "for good" in kept.reason) == ("delete", True)
+    around = Surroundings("s", DAY, capabilities={"gs://train": bare})
+    by = parse_policy(ON_GOOGLE, origin="p")
+    old = replace(cold, uri="gs://train/runs/chat/checkpoint-1")
+    newest = replace(LATEST, uri="gs://train/runs/chat/checkpoint-900")
+    found = decide_run([old, newest], around, by, DAY)[0]
+    assert isinstance(found, Delete)
+    assert found.path == "delete-if-match"
+    unsafe = replace(around, capabilities={"gs://train": replace(bare, delete=False)})
+    assert "generations" in decide_run([old, newest], unsafe, by, DAY)[0].reason
+
+
+def test_on_cloud_storage_a_rewrite_has_no_limit_of_size() -> None:
+    large = artifact(2, 60, classes=(share(size=50 * GIB),))
+    found = decided_on_google(large)[2]
+    assert isinstance(found, Archive)
+    assert found.to == "COLDLINE"
+
+
+def test_nothing_is_archived_where_the_bucket_chooses_classes_itself() -> None:
+    found = decided_on_google(artifact(2, 60), capability=replace(GOOGLE, autoclass=True))[2]
+    assert (found.rule, "Autoclass" in found.reason) == ("archive", True)
+
+
+@pytest.mark.parametrize("to", ["GLACIER_IR", "STANDARD_IA"])
+def test_a_class_of_another_cloud_keeps(to: str) -> None:
+    found = decided_on_google(artifact(2, 60), by=ON_GOOGLE.replace("COLDLINE", to))[2]
+    assert (found.rule, found.reason) == ("archive", f"{to} is no class of gs:// buckets")
+
+
+def test_a_policy_about_a_bucket_is_not_about_one_of_that_name_in_another_cloud() -> None:
+    found = decided_on_google(artifact(1, 400), by=ON_GOOGLE.replace("gs://", "s3://"))[1]
+    assert found.rule == "match"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +12,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from lifecycle import steps
-from lifecycle.expand import write_actions
+from lifecycle.expand import Expansion
+from lifecycle.model import PlanFile
+from lifecycle.providers import MemoryProvider
+from lifecycle.providers.memory import MemoryBucket
 from pipelines.errors import Terminal
 
 if TYPE_CHECKING:
     from tests.unit.lifecycle.conftest import Lab
 
 GIB = 1024**3
+
+
+ON_GOOGLE = """
+name: stale
+match: {kind: checkpoint, buckets: ["gs://acme-training"], prefixes: ["runs/"]}
+keep: {latest: 1, best: 1, best_unknown: accept, min_complete_per_run: 1}
+archive: {after: 30d, to: ARCHIVE}
+delete: {after: 90d}
+limits: {objects: 1000, bytes: 50TiB, usd_month: 5000, share_of_bucket: 1, runs: 10}
+"""
 
 
 def rows(home: Path, name: str = "actions/chunk-00000.parquet") -> list[dict[str, object]]:
@@ -66,11 +81,74 @@ def test_keys_and_directories_with_quotes_and_wildcards_are_exact(lab: Lab) -> N
     assert steps.verify(lab.run(), made.path).is_clean
 
 
-def test_objects_that_do_not_add_up_to_the_decision_are_refused(lab: Lab, tmp_path: Path) -> None:
+def test_objects_that_do_not_add_up_to_the_decision_are_refused(lab: Lab) -> None:
     lab.fill()
     snapshot = lab.publish()
-    plan = steps.show(lab.run(), lab.plan().id)
+    home = Path(lab.plan().path)
     with duckdb.connect(str(lab.home / "lake" / snapshot.warehouse)) as connection:
         connection.execute("delete from marts.checkpoint_objects where is_marker")
         with pytest.raises(Terminal, match="contradicts itself"):
-            write_actions(connection, plan, tmp_path / "again")
+            Expansion(connection, snapshot.snapshot_id, home).write()
+
+
+@pytest.mark.parametrize("part_size, slice_size", [(1, 1), (4, 3), (10_000, 2), (2, 10_000)])
+def test_the_files_are_the_same_however_small_the_parts_are(
+    lab: Lab, part_size: int, slice_size: int, tmp_path: Path
+) -> None:
+    lab.fill()
+    for step in range(1000, 5000, 500):
+        lab.save(step, 200 - step / 100, run=f"runs/{step % 3}")
+    snapshot = lab.publish()
+    home = Path(lab.plan().path)
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    shutil.copy(home / "decisions.parquet", cut)
+    with duckdb.connect(str(lab.home / "lake" / snapshot.warehouse)) as connection:
+        actions, _ = Expansion(
+            connection, snapshot.snapshot_id, cut, part_size=part_size, slice_size=slice_size
+        ).write()
+    for file in (*actions, PlanFile("survivors.parquet", "", 0)):
+        assert rows(cut, file.name) == rows(home, file.name)
+    assert not list(cut.glob("laid-down/part=*/*"))
+
+
+def test_within_a_checkpoint_the_marker_is_first_and_says_so(lab: Lab) -> None:
+    lab.save(100, 200, files={"a.bin": GIB, "trainer_state.json": 5, "b.bin": GIB})
+    lab.save(400, 10)
+    lab.publish()
+    found = rows(Path(lab.plan().path))
+    assert [(str(row["object_key"]).rpartition("/")[2], row["is_marker"]) for row in found] == [
+        ("trainer_state.json", True),
+        ("a.bin", False),
+        ("b.bin", False),
+    ]
+    assert [row["action_id"] for row in found] == ["00000-000001", "00000-000002", "00000-000003"]
+
+
+def test_actions_on_cloud_storage_name_generations_and_are_never_in_parts(lab: Lab) -> None:
+    for step, days_old in ((100, 200), (200, 60), (400, 10)):
+        made = lab.save(step, days_old, files={"model.bin": 6 * GIB})
+        lab.saves[-1] = replace(
+            made,
+            uri=made.uri.replace("s3:", "gs:"),
+            objects=tuple(replace(item, version_id=f"17000{step}") for item in made.objects),
+        )
+    lab.publish()
+    cloud = MemoryProvider(scheme="gs")
+    cloud.buckets = {"acme-training": MemoryBucket(soft_delete_days=7)}
+    home = Path(steps.plan(lab.run(clouds={"gs": cloud}), lab.policy(ON_GOOGLE)).path)
+    found = [(row["scheme"], row["action"], row["path"], row["generation"]) for row in rows(home)]
+    assert found == [
+        ("gs", "archive", "copy-in-place", 17000200),
+        ("gs", "delete", "soft-delete", 17000100),
+    ]
+
+
+def test_a_bucket_of_a_cloud_that_nobody_speaks_to_is_kept_whole(lab: Lab) -> None:
+    made = lab.save(100, 200)
+    lab.saves[-1] = replace(made, uri=made.uri.replace("s3:", "gs:"))
+    lab.save(400, 10)
+    lab.publish()
+    plan = lab.plan(ON_GOOGLE)
+    assert not plan.has_changes
+    assert {line.rule for line in lab.lines(plan.id) if line.scheme == "gs"} == {"doubt"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -78,26 +80,32 @@ class Handler(BaseHTTPRequestHandler):
     server: Proxy
 
     def forward(self) -> None:
-        gate, key = self.server.gate, self.path.partition("?")[0].removeprefix("/acme-training/")
-        number = gate.begin() if self.is_change(key) else 0
+        gate, sent = self.server.gate, self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        keys = self.changed(sent)
+        number = gate.begin() if keys else 0
         if gate.hold(number, "before"):
             # Whoever asked is dead by now; a request that never left reaches nobody.
             self.close_connection = True
             return
-        answer, body = self.ask()
-        if number and answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            gate.had_effect(f"{self.command} {key}")
+        answer, body = self.ask(sent)
+        if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            for key in keys:
+                gate.had_effect(key)
         gate.hold(number, "after")
         self.reply(answer, body)
 
-    def is_change(self, key: str) -> bool:
+    def changed(self, sent: bytes) -> list[str]:
+        """Return the keys that a request changes, but for those of canaries."""
+        path, _, query = self.path.partition("?")
         is_copy = self.command == "PUT" and "x-amz-copy-source" in self.headers
-        return (self.command == "DELETE" or is_copy) and not key.startswith(CANARY_PREFIX)
+        keys = [path.removeprefix("/acme-training/")] if self.command == "DELETE" or is_copy else []
+        if self.command == "POST" and "delete" in query:
+            keys = [key.decode() for key in re.findall(rb"<Key>([^<]*)</Key>", sent)]
+        return [key for key in keys if not key.startswith(CANARY_PREFIX)]
 
-    def ask(self) -> tuple[http.client.HTTPResponse, bytes]:
+    def ask(self, sent: bytes) -> tuple[http.client.HTTPResponse, bytes]:
         place = self.server.place
         upstream = http.client.HTTPConnection(place.hostname or "", place.port, timeout=PATIENCE_SECONDS)
-        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         upstream.request(self.command, self.path, sent, dict(self.headers))
         answer = upstream.getresponse()
         body = answer.read()
@@ -155,14 +163,14 @@ def fill(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "at, when", [(2, "before"), (7, "after")], ids=["before-it-was-sent", "after-it-was-done"]
+    "at, when", [(2, "before"), (5, "after")], ids=["before-it-was-sent", "after-it-was-done"]
 )
 def test_a_killed_apply_run_again_finishes_with_nothing_done_twice(
     serve: Callable[..., Lab], at: int, when: str
 ) -> None:
     lab = serve(fill, as_of=YESTERDAY)
     plan = lab.approved()
-    changes = sum(line.action_count for line in steps.show(lab.run(), plan).changes)
+    changes = sum(line.action_count for line in lab.lines(plan))
     gate = Gate(at, when)
     with gated(lab.url, gate) as url:
         lab.url = url
@@ -172,7 +180,8 @@ def test_a_killed_apply_run_again_finishes_with_nothing_done_twice(
         first.send_signal(signal.SIGKILL)
         first.communicate()
         assert first.returncode == -signal.SIGKILL
-        assert sum(gate.effects.values()) == at - (when == "before") < changes
+        # Several requests are under way at a time, and one may delete many objects.
+        assert sum(gate.effects.values()) < changes
         gate.open()
         second = command(lab, "apply", plan)
         said, complaints = second.communicate(timeout=PATIENCE_SECONDS)
@@ -181,3 +190,29 @@ def test_a_killed_apply_run_again_finishes_with_nothing_done_twice(
     assert len(gate.effects) == changes
     assert set(gate.effects.values()) == {1}
     assert steps.verify(lab.run(), plan).is_clean
+
+
+@pytest.mark.parametrize("moment", ["after", "torn"])
+def test_killed_at_every_write_of_the_journal_everything_is_done_once(
+    serve: Callable[..., Lab], moment: str
+) -> None:
+    lab = serve(fill_versioned, as_of=YESTERDAY)
+    plan = lab.approved()
+    dying = Path(__file__).with_name("dying_applies.py")
+    words = [sys.executable, str(dying), str(lab.config), plan, moment]
+    said = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS * 5)
+    assert said.returncode == 0, said.stderr
+    deaths = json.loads(said.stdout)["deaths"]
+    # Of each of two requests an intent and an outcome; a torn one is written again by the next process.
+    assert deaths >= 4 - (moment == "torn")
+    markers = [v for v in lab.provider.versions("acme-datasets", "runs/") if v.is_delete_marker]
+    gone = {key for made in lab.saves[:-1] for key in made.keys}
+    assert sorted(marker.key for marker in markers) == sorted(gone)
+    assert set(lab.results(plan).values()) == {"done"}
+    assert steps.verify(lab.run(), plan).is_clean
+
+
+def fill_versioned(lab: Lab) -> None:
+    for step in (100, 200):
+        lab.save(step, 120 - step / 10, bucket="acme-datasets")
+    lab.save(500, 10, bucket="acme-datasets")

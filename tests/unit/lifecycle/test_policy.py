@@ -84,7 +84,7 @@ def test_an_unsafe_policy_is_refused_with_its_fix(text: str, words: str) -> None
         ("GLACIER_IR", "GLACIER", "restore"),
         ("GLACIER_IR", "STANDARD", "not a class to archive to"),
         ("s3://train", "s3://tr*", "match"),
-        ("s3://train", "gs://train", "match"),
+        ("s3://train", "gs://tr*", "match"),
         ('buckets: ["s3://train"]', 'prefixes: [""]', "at least 1 character"),
         ("runs: 3", "runs: 3, bites: 1", "bites"),
         ("objects: 10, ", "", "'objects' is missing"),
@@ -95,6 +95,9 @@ def test_an_unsafe_policy_is_refused_with_its_fix(text: str, words: str) -> None
         ("name: stale", "name: stale\nexpires: 0h", "more than nothing"),
         ("delete:", "erase:", "erase"),
         ("latest: 2", "latest: -1", "greater than or equal to 0"),
+        ("name: stale", "name: stale\napproval: {two_people_above: {}}", "at least one of"),
+        ("name: stale", "name: stale\napproval: {two_people_above: {usd_month: 0}}", "greater than 0"),
+        ("name: stale", "name: stale\napproval: {}", "two_people_above"),
     ],
 )
 def test_a_wrong_value_names_its_line_and_the_fix(old: str, new: str, words: str) -> None:
@@ -113,6 +116,16 @@ def test_the_hash_follows_the_meaning_and_not_the_spelling() -> None:
     assert policy_hash(parse(GOOD)) != policy_hash(parse(changed("30d", "31d")))
 
 
+def test_who_has_to_approve_is_told_in_plain_words() -> None:
+    words = "approval: {two_people_above: {objects: 1000, bytes: 10TiB, usd_month: 99.5, irreversible: true}}"
+    said = "\n".join(sentences(parse(f"{GOOD}{words}\n")))
+    assert (
+        "Two different people have to approve a plan from 1,000 objects on or from 10.0TiB on "
+        "or from 99.5 USD a month on or where anything goes for good." in said
+    )
+    assert "people have to approve" not in "\n".join(sentences(parse(GOOD)))
+
+
 def test_a_policy_is_told_in_plain_words() -> None:
     said = "\n".join(sentences(parse(changed("latest: 2", "latest: 3, every_n_steps: 1000"))))
     for words in (
@@ -127,3 +140,17 @@ def test_a_policy_is_told_in_plain_words() -> None:
     ):
         assert words in said
     assert "for good" in "\n".join(sentences(parse(changed("180d", "180d, irreversible: true"))))
+
+
+@pytest.mark.parametrize("name", ["GLACIER", "DEEP_ARCHIVE"])
+def test_a_class_that_cannot_be_read_at_once_needs_the_word_accept(name: str) -> None:
+    with pytest.raises(Terminal, match="restore request"):
+        parse(changed("to: GLACIER_IR", f"to: {name}"))
+    said = sentences(parse(changed("to: GLACIER_IR", f"to: {name}, cold: accept")))
+    assert "There nothing can be read before a restore request, which takes hours." in said
+    assert not any("restore" in sentence for sentence in sentences(parse(GOOD)))
+
+
+def test_a_policy_may_name_buckets_and_classes_of_cloud_storage() -> None:
+    policy = parse(changed("s3://train", "gs://train_1.x/").replace("GLACIER_IR", "COLDLINE"))
+    assert policy.match.places == {"gs://train_1.x"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from lifecycle import settings, steps
 from lifecycle.errors import LimitPassed, NotEnforced, PlanRefused, Protected, UnsafePolicy
-from lifecycle.providers import CANARY_PREFIX, ClassChange, MemoryProvider, ObjectState
+from lifecycle.providers import CANARY_PREFIX, ClassChange, MemoryProvider, ObjectState, Removal, Target
 from pipelines.errors import Refused, Transient
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ def test_rule_2_an_object_on_hold_is_left_alone(lab: Lab) -> None:
 def test_rule_3_every_decision_carries_its_reason_and_why_prints_it_for_any_object(lab: Lab) -> None:
     saves = lab.fill()
     plan = lab.approved()
-    lines = steps.show(lab.run(), plan).lines
+    lines = lab.lines(plan)
     assert len(lines) == 4
     assert all(line.rule and line.reason for line in lines)
     for made in saves.values():
@@ -142,7 +144,16 @@ def test_rule_5_an_edited_plan_is_refused(lab: Lab) -> None:
     lab.fill()
     plan = lab.approved()
     path = lab.home / "lake" / "plans" / plan / "plan.json"
-    path.write_text(path.read_text().replace("checkpoint-200", "checkpoint-400"))
+    path.write_text(path.read_text().replace("checkpoint-300", "checkpoint-400"))
+    refuse_and_change_nothing(lab, plan, PlanRefused, "the plan was edited")
+
+
+def test_rule_5_an_edited_file_of_decisions_is_refused(lab: Lab) -> None:
+    lab.fill()
+    plan = lab.approved()
+    path = lab.home / "lake" / "plans" / plan / "decisions.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1), path)
     refuse_and_change_nothing(lab, plan, PlanRefused, "the plan was edited")
 
 
@@ -152,6 +163,29 @@ def test_rule_5_an_edited_action_file_is_refused(lab: Lab) -> None:
     home = lab.home / "lake" / "plans" / plan
     (home / "actions" / "chunk-00000.parquet").write_bytes((home / "survivors.parquet").read_bytes())
     refuse_and_change_nothing(lab, plan, PlanRefused, "the plan was edited")
+
+
+def test_rule_5_a_chunk_is_refused_when_a_file_that_it_needs_was_edited(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lifecycle.steps.chunk_size", lambda _tally, _terms: 2)
+    lab.fill()
+    plan = lab.approved()
+    home = lab.home / "lake" / "plans" / plan
+    first, second = steps.chunks(lab.run(), plan)
+    (home / "actions" / f"{second}.parquet").write_bytes((home / "actions" / f"{first}.parquet").read_bytes())
+    before = list(changes(lab))
+    with pytest.raises(PlanRefused, match="the plan was edited"):
+        steps.apply_chunk(lab.run(), plan, second)
+    with pytest.raises(PlanRefused, match="the plan was edited"):
+        steps.apply(lab.run(), plan)
+    for needed in ("decisions.parquet", "survivors.parquet"):
+        sealed = (home / needed).read_bytes()
+        (home / needed).write_bytes(sealed + b" ")
+        with pytest.raises(PlanRefused, match="the plan was edited"):
+            steps.apply_chunk(lab.run(), plan, first)
+        (home / needed).write_bytes(sealed)
+    assert changes(lab) == before
 
 
 def test_rule_5_a_stale_plan_is_refused(lab: Lab) -> None:
@@ -231,8 +265,8 @@ def test_rule_8_a_run_keeps_its_floor_and_one_without_a_complete_checkpoint_is_n
         lab.save(step, 400 - step / 10)
         lab.save(step, 400 - step / 10, run="runs/broken", state="incomplete")
     plan = lab.approved(POLICY.replace("min_complete_per_run: 1", "min_complete_per_run: 3"))
-    changed = steps.show(lab.run(), plan).changes
-    assert [(line.run, line.step) for line in changed] == [("runs/chat", 100)]
+    changed = [(line.run, line.step) for line in lab.lines(plan) if line.is_change]
+    assert changed == [("runs/chat", 100)]
 
 
 def test_rule_8_when_others_removed_what_was_to_remain_nothing_more_goes(lab: Lab) -> None:
@@ -243,7 +277,7 @@ def test_rule_8_when_others_removed_what_was_to_remain_nothing_more_goes(lab: La
     refuse_and_change_nothing(lab, plan, Protected, "still whole")
 
 
-@pytest.mark.parametrize("condition", ["copy-source", "copy-destination", "delete"])
+@pytest.mark.parametrize("condition", ["copy-source", "copy-destination", "delete-batch"])
 def test_rule_9_where_a_condition_is_no_longer_enforced_nothing_is_changed(lab: Lab, condition: str) -> None:
     lab.fill()
     plan = lab.approved()
@@ -332,11 +366,14 @@ class _Dying:
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
-    def delete(self, bucket: str, key: str, token: str) -> str:
-        self._die(key, "before", 1)
-        left = self._inner.delete(bucket, key, token)
-        self._die(key, "after", 0)
-        return left
+    def delete_batch(self, bucket: str, targets: Sequence[Target]) -> Sequence[Removal]:
+        return [self._delete(bucket, target) for target in targets]
+
+    def _delete(self, bucket: str, target: Target) -> Removal:
+        self._die(target.key, "before", 1)
+        (answer,) = self._inner.delete_batch(bucket, [target])
+        self._die(target.key, "after", 0)
+        return answer
 
     def change_class(self, bucket: str, state: ObjectState, change: ClassChange) -> str:
         self._die(state.key, "before", 1)
@@ -400,10 +437,12 @@ def test_rule_11_after_a_changed_marker_the_rest_of_the_checkpoint_stays(lab: La
     saves = lab.fill()
     plan = lab.approved()
     marker = saves["old"].keys[2]
-    versions = memory(lab).buckets["acme-training"].keys[marker]
-    assert versions[-1]
-    # Only HEAD shows it: a listing compares ETag and size.
-    versions[-1] = replace(versions[-1], last_modified_at=lab.now)
+
+    def somebody_writes(_name: str, key: str) -> None:
+        if key == marker:
+            memory(lab).put("acme-training", ObjectState(key, "new", 5, lab.now, "STANDARD"))
+
+    memory(lab).before_change = somebody_writes
     assert not steps.apply(lab.run(), plan).is_clean
     assert set(saves["old"].keys) <= set(lab.classes())
     assert [lab.results(plan)[key] for key in saves["old"].keys] == ["skipped", "skipped", "changed"]
@@ -439,7 +478,7 @@ def test_rule_12_a_store_that_stops_answering_leaves_too_much_and_the_next_run_f
     def fail(_: str, key: str) -> None:
         nonlocal calls
         calls += not key.startswith(CANARY_PREFIX)
-        if calls == 3:
+        if calls >= 3:
             raise Transient("the store does not answer", where=key, fix="Run again.")
 
     provider.before_change = fail
@@ -477,7 +516,7 @@ def test_rule_14_nothing_is_planned_on_facts_that_failed_a_gate(lab: Lab) -> Non
     lab.save(900, 10, run="runs/other", bucket="acme-datasets")
     lab.failed_gates.append(("inventory-fresh", "acme-training", "it is 9 days old"))
     plan = lab.approved()
-    assert {line.bucket for line in steps.show(lab.run(), plan).changes} == {"acme-datasets"}
+    assert {line.bucket for line in lab.lines(plan) if line.is_change} == {"acme-datasets"}
 
 
 def test_rule_14_a_bucket_whose_inventory_failed_is_kept_whole_while_others_go_on(lab: Lab) -> None:
@@ -486,8 +525,9 @@ def test_rule_14_a_bucket_whose_inventory_failed_is_kept_whole_while_others_go_o
     lab.save(900, 10, run="runs/other", bucket="acme-datasets")
     lab.exclusions.append(("inventory_is_fresh", "acme-training", "its listing is old"))
     plan = steps.show(lab.run(), lab.approved())
-    assert {line.bucket for line in plan.changes} == {"acme-datasets"}
-    kept = [line for line in plan.lines if line.bucket == "acme-training"]
+    lines = lab.lines(plan.id)
+    assert {line.bucket for line in lines if line.is_change} == {"acme-datasets"}
+    kept = [line for line in lines if line.bucket == "acme-training"]
     assert kept
     assert {line.rule for line in kept} == {"gate"}
     assert "inventory_is_fresh: 72 h, expected at most 48h. its listing is old" in kept[0].reason

@@ -34,7 +34,7 @@ COLUMNS = [
         "size_bytes",
     ),
     *("last_modified_at", "storage_class", "target_class", "checkpoint_id", "rule", "reason"),
-    *("saving_usd_month", "path"),
+    *("saving_usd_month", "path", "is_marker"),
 ]
 
 
@@ -86,7 +86,7 @@ def test_a_plan_directory_holds_what_the_contract_says(lab: Lab) -> None:
     assert table.column_names == COLUMNS
     rows = table.to_pylist()
     assert [row["action"] for row in rows] == ["archive"] * 2 + ["delete"] * 3
-    assert [row["path"] for row in rows] == ["copy-in-place"] * 2 + ["delete-if-match"] * 3
+    assert [row["path"] for row in rows] == ["copy-in-place"] * 2 + ["delete-batch-if-match"] * 3
     assert all(row["reason"] and row["rule"] and row["etag"] for row in rows)
 
 
@@ -113,7 +113,7 @@ def test_nothing_to_do_is_a_plan_too(lab: Lab) -> None:
 
 
 def test_chunks_are_applied_one_by_one_in_any_order(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lifecycle.plan.Terms.__init__.__defaults__", (2,))
+    monkeypatch.setattr("lifecycle.steps.chunk_size", lambda _tally, _terms: 2)
     lab.fill()
     plan = lab.approved()
     first, second = steps.chunks(lab.run(), plan)
