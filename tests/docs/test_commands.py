@@ -60,6 +60,6 @@ def test_the_programs_start_without_heavy_imports(module: str) -> None:
 
 @pytest.mark.parametrize("folder", ["dags", "pipelines", "sql", "lifecycle", "tests", "docker"])
 def test_every_top_folder_opens_with_a_page_of_one_screen(folder: str) -> None:
-    lines = (ROOT / folder / "README.md").read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("# ")
-    assert len(lines) <= 60
+    page = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    assert page.startswith("# ")
+    assert len(re.sub(r"```.*?```", "", page, flags=re.DOTALL).splitlines()) <= 60, "transcripts not counted"
