@@ -63,7 +63,8 @@ def test_no_dollar_of_the_bill_is_lost(night: World) -> None:
 def test_the_ready_queries_of_the_docs_answer_for_the_company(night: World) -> None:
     answers = {name: ask(night, query) for name, query in READY.items()}
 
-    assert [name for name, rows in answers.items() if not rows] == []
+    # Nothing was cleared before the company's first night.
+    assert [name for name, rows in answers.items() if not rows] == ["11_what_clean_up_saved.sql"]
 
 
 def test_the_planted_jump_is_explained_to_the_last_digit_and_is_unusual(night: World) -> None:
