@@ -10,7 +10,7 @@ from pipelines.errors import Terminal, Transient
 
 if TYPE_CHECKING:
     from lifecycle.steps import ApplyReport
-    from lifecycle.verify import Verification
+    from lifecycle.verify.comparison import Verification
     from pipelines.domain.deliveries import Rejected
     from pipelines.steps import Chunk, IngestReport
 

@@ -12,9 +12,9 @@ import simplejson
 from pydantic import TypeAdapter, ValidationError
 
 from lifecycle.errors import PlanRefused
-from lifecycle.limits import two_people_because
 from lifecycle.model import Approval, Plan
-from lifecycle.plan_directory import PlanDirectory
+from lifecycle.plan.directory import PlanDirectory
+from lifecycle.plan.limits import two_people_because
 from pipelines.domain.text import to_json
 from pipelines.errors import Terminal
 

@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lifecycle import render, steps
-from lifecycle.jobs import Errand, read_errand
-from lifecycle.plan import shown_json
+from lifecycle.handover.jobs import Errand, read_errand
+from lifecycle.handover.rule_book import Wish
+from lifecycle.plan.document import shown_json
+from lifecycle.plan.preview import Preview
 from lifecycle.policy import Policy, sentences
-from lifecycle.preview import Preview
-from lifecycle.rules import Wish
 from pipelines.domain.durations import parse_duration
 from pipelines.domain.text import to_json, visible
 from pipelines.errors import MoraineError, NotFound

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from lifecycle.decide import by_run
+from lifecycle.decide.checkpoints import by_run
 from lifecycle.model import (
     SMALLEST_ARCHIVED_BYTES,
     Artifact,

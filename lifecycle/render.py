@@ -9,14 +9,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lifecycle.apply import ChunkReport
-from lifecycle.audit import AUDIT, AuditReport
-from lifecycle.handover import HandOver
+from lifecycle.apply.chunk import ChunkReport
+from lifecycle.handover.desk import HandOver
+from lifecycle.handover.rule_book import RulesReport
 from lifecycle.model import REVERSIBLE_PATHS, BucketCapability, KeptBy, Line, Plan, Result, Total, Totals
-from lifecycle.preview import LimitReached, Preview, RunChange
-from lifecycle.rules import RulesReport
-from lifecycle.undo import UndoReport
-from lifecycle.verify import Verification
+from lifecycle.plan.preview import LimitReached, Preview, RunChange
+from lifecycle.records.audit import AUDIT, AuditReport
+from lifecycle.undo.journey import UndoReport
+from lifecycle.verify.comparison import Verification
 from pipelines.domain.text import visible
 
 MOST_LINES = 40

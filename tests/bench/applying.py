@@ -33,13 +33,13 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from lifecycle.apply import Hand, apply_chunk
-from lifecycle.journal import Journal, Outcome, open_journal
+from lifecycle.apply.chunk import Hand, apply_chunk
+from lifecycle.apply.pace import Paces
+from lifecycle.apply.survey import Survey
 from lifecycle.model import Action, BucketCapability, Line, Plan
-from lifecycle.pace import Paces
-from lifecycle.plan_directory import PlanDirectory
+from lifecycle.plan.directory import PlanDirectory
 from lifecycle.providers import BATCH, ClassChange, ObjectState, S3Provider, Target
-from lifecycle.survey import Survey
+from lifecycle.records.journal import Journal, Outcome, open_journal
 from pipelines.domain.configuration import Endpoint
 
 BUCKET = "bench"

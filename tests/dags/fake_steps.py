@@ -20,7 +20,7 @@ from typing import Any
 
 import lifecycle
 import pipelines
-from lifecycle.apply import ChunkReport
+from lifecycle.apply.chunk import ChunkReport
 from lifecycle.model import Total, Totals
 from pipelines.domain.deliveries import Rejected
 from pipelines.domain.snapshots import CheckResult, Snapshot

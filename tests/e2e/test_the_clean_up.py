@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle import steps
-from lifecycle.plan_directory import PlanDirectory
+from lifecycle.plan.directory import PlanDirectory
 from pipelines.errors import Refused
 from tests.e2e.conftest import World
 

@@ -12,9 +12,9 @@ import pytest
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
-from lifecycle.decide import by_run, decide, run_of
+from lifecycle.decide.checkpoints import by_run, decide, run_of
 from lifecycle.model import Artifact, Line, Plan, PlanFile, Surroundings
-from lifecycle.plan import Tally, Terms, make_plan, plan_from_json, plan_to_json, priced, seal
+from lifecycle.plan.document import Tally, Terms, make_plan, plan_from_json, plan_to_json, priced, seal
 from lifecycle.policy import parse_policy
 from lifecycle.render import plan_markdown
 from pipelines.domain.text import to_json

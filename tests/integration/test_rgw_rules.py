@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.bucket_rules import DELETE_TAG, delete_rule, merged, without_own
+from lifecycle.handover.bucket_rules import DELETE_TAG, delete_rule, merged, without_own
 from lifecycle.providers import BucketRules
 from tests.integration.rgw import DAY_SECONDS
 from tests.integration.rgw_nights import FILES, Night, all_of

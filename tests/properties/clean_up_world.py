@@ -12,11 +12,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from lifecycle.act import Hand
-from lifecycle.campaign import FRESH_SECONDS, Campaign
-from lifecycle.decide import by_run, decide, run_of
+from lifecycle.apply.act import Hand
+from lifecycle.apply.campaign import FRESH_SECONDS, Campaign
+from lifecycle.apply.pace import Paces
+from lifecycle.decide.checkpoints import by_run, decide, run_of
 from lifecycle.errors import Protected
-from lifecycle.journal import read_receipts
 from lifecycle.model import (
     SMALLEST_ARCHIVED_BYTES,
     Action,
@@ -31,14 +31,14 @@ from lifecycle.model import (
     Scheme,
     Surroundings,
 )
-from lifecycle.pace import Paces
-from lifecycle.plan import Tally, Terms, make_plan, priced
-from lifecycle.plan_directory import PlanDirectory
+from lifecycle.plan.directory import PlanDirectory
+from lifecycle.plan.document import Tally, Terms, make_plan, priced
 from lifecycle.policy import Policy, parse_policy
 from lifecycle.providers import ClassChange, MemoryProvider, ObjectState
 from lifecycle.providers.memory import MemoryBucket
-from lifecycle.take_back import take_back
-from lifecycle.traces import changes_in, read_traces
+from lifecycle.records.journal import read_receipts
+from lifecycle.records.traces import changes_in, read_traces
+from lifecycle.undo.take_back import take_back
 from pipelines.domain.pins import pin_in_force, pins_above, tag_in_force
 from pipelines.errors import Transient
 

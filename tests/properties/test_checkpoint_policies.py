@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lifecycle.decide import by_run, decide, run_of
+from lifecycle.decide.checkpoints import by_run, decide, run_of
 from lifecycle.model import Artifact, BucketCapability, ClassShare, Keep, Price, PriceList, Surroundings
 from lifecycle.policy import ARCHIVE_CLASSES, Policy, parse_policy
 from tests.sql.test_checkpoint_corpus import AS_OF, LISTINGS, Judged, judge, labels

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lifecycle.decide import by_run, decide, movable, run_of
+from lifecycle.decide.checkpoints import by_run, decide, movable, run_of
 from lifecycle.errors import LimitPassed
 from lifecycle.model import (
     HOTNESS,
@@ -28,7 +28,7 @@ from lifecycle.model import (
     Scheme,
     Surroundings,
 )
-from lifecycle.plan import Tally, Terms, make_plan, plan_from_json, plan_to_json, priced, seal
+from lifecycle.plan.document import Tally, Terms, make_plan, plan_from_json, plan_to_json, priced, seal
 from lifecycle.policy import ARCHIVE_CLASSES, CLASSES, Policy, parse_policy
 from lifecycle.registry import refuse_claimed
 from pipelines.domain.claims import Claim

@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 import outcomes
 import pytest
 
-from lifecycle.apply import ChunkReport
+from lifecycle.apply.chunk import ChunkReport
 from lifecycle.steps import ApplyReport
-from lifecycle.verify import Verification
+from lifecycle.verify.comparison import Verification
 from pipelines.errors import Terminal, Transient
 from pipelines.steps import Chunk, IngestReport
 from tests.dags.fake_steps import damage

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from lifecycle.act import Hand
-from lifecycle.apply import ChunkReport, apply_chunk
-from lifecycle.journal import open_journal, read_receipts
+from lifecycle.apply.act import Hand
+from lifecycle.apply.chunk import ChunkReport, apply_chunk
+from lifecycle.apply.pace import Paces
 from lifecycle.model import Action, BucketCapability, Receipt, Scheme
 from lifecycle.model import Path as Way
-from lifecycle.pace import Paces
 from lifecycle.providers import MemoryProvider, ObjectState, Provider, Removal, Target, UploadState
 from lifecycle.providers.memory import MemoryBucket
+from lifecycle.records.journal import open_journal, read_receipts
 
 BUCKET = "train"
 AT = datetime(2026, 11, 21, 6)

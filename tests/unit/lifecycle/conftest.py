@@ -16,6 +16,7 @@ from lifecycle import settings, steps
 from lifecycle.model import Line
 from lifecycle.providers import MemoryProvider, ObjectState, Provider, S3Provider, UploadState
 from lifecycle.providers.memory import MemoryBucket
+from lifecycle.steps.run import directory_of
 from pipelines.demo import DEMO_ENVIRONMENT, make_company, running_endpoint
 from pipelines.demo.objects import StoredObject, declare
 from pipelines.domain.configuration import Endpoint
@@ -185,7 +186,7 @@ class Lab:
 
     def lines(self, plan: str) -> list[Line]:
         """Return every decision of a plan, in its order."""
-        return list(steps._directory(self.run(), plan).lines())
+        return list(directory_of(self.run(), plan).lines())
 
     def classes(self, bucket: str = BUCKET) -> dict[str, str]:
         """Return what the bucket holds now: key → storage class."""

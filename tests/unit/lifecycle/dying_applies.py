@@ -16,7 +16,8 @@ import boto3
 import duckdb
 import pyarrow.parquet as pq
 
-from lifecycle import journal, steps
+from lifecycle import steps
+from lifecycle.records import journal
 
 MOST = 50
 PRELOADED = (boto3, duckdb, pq)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.apply import apply_chunk
+from lifecycle.apply.chunk import apply_chunk
 from lifecycle.errors import ActionRefused
-from lifecycle.journal import Journal, open_journal
 from lifecycle.model import Path as Way
 from lifecycle.providers import ClassChange, ObjectState, Removal, Target, UploadState
+from lifecycle.records.journal import Journal, open_journal
 from pipelines.errors import Terminal, Transient
 from tests.unit.lifecycle.chunks import AT, BUCKET, FILES, OLD, Cloud, World
 

@@ -11,8 +11,8 @@ import pytest
 
 from lifecycle import steps
 from lifecycle.approve import person
-from lifecycle.audit import check
 from lifecycle.errors import PlanRefused
+from lifecycle.records.audit import check
 from pipelines.errors import Terminal
 
 from .conftest import POLICY

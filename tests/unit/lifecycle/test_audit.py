@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lifecycle import steps
-from lifecycle.audit import AUDIT, BEGINNING, AuditLog, AuditReport, check
-from lifecycle.plan_directory import PlanDirectory
+from lifecycle.plan.directory import PlanDirectory
+from lifecycle.records.audit import AUDIT, BEGINNING, AuditLog, AuditReport, check
+from lifecycle.steps.run import measured
 from pipelines.errors import NotFound, Terminal, Transient
 
 from .conftest import lab_in_memory
@@ -26,7 +27,7 @@ APPENDER = """
 import sys
 from datetime import datetime
 from pathlib import Path
-from lifecycle.audit import AuditLog
+from lifecycle.records.audit import AuditLog
 plans = Path(sys.argv[1])
 sys.stdin.readline()
 receipts = plans / "p" / "receipts" / "c.jsonl"
@@ -302,8 +303,8 @@ def test_what_an_interrupted_apply_did_is_sealed(lab: Lab, monkeypatch: pytest.M
         raise Transient("it does not answer", where="s3://acme-training", fix="Wait.")
 
     # The canary goes through, and then the store is gone.
-    canary = steps._measured(lab.run(), "s3://acme-training")
-    monkeypatch.setattr(steps, "_measured", lambda _run, _place: canary)
+    canary = measured(lab.run(), "s3://acme-training")
+    monkeypatch.setattr("lifecycle.steps.applying.measured", lambda _run, _place: canary)
     for change in ("change_class", "delete_batch", "delete"):
         monkeypatch.setattr(type(lab.provider), change, break_off)
     with pytest.raises(Transient):

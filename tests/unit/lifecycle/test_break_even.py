@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.break_even import break_even
-from lifecycle.decide import decide_run
+from lifecycle.decide.break_even import break_even
+from lifecycle.decide.checkpoints import decide_run
 from lifecycle.model import (
     Archive,
     Artifact,

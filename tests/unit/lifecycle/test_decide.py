@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from lifecycle.decide import by_run, decide, decide_run, run_of
+from lifecycle.decide.checkpoints import by_run, decide, decide_run, run_of
 from lifecycle.model import (
     Archive,
     Artifact,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.decisions import order_lines, write_lines
 from lifecycle.model import Line
-from lifecycle.plan_directory import PlanDirectory
+from lifecycle.plan.decisions import order_lines, write_lines
+from lifecycle.plan.directory import PlanDirectory
 
 HOSTILE = 'runs/it\'s "100%" _[a]*?\n日本/😀'
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lifecycle import steps
-from lifecycle.expand import Expansion
 from lifecycle.model import PlanFile
+from lifecycle.plan.expand import Expansion
 from lifecycle.providers import MemoryProvider
 from lifecycle.providers.memory import MemoryBucket
 from pipelines.errors import Terminal

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lifecycle import campaign, steps
+from lifecycle import steps
+from lifecycle.apply import campaign
 from lifecycle.errors import ActionRefused, NotEnforced, PlanRefused, Protected
 from lifecycle.providers import CANARY_PREFIX, MemoryProvider, ObjectState
 from lifecycle.providers.memory import MemoryBucket
@@ -225,7 +226,7 @@ def test_a_connection_that_breaks_on_every_second_request_only_takes_longer(lab:
 
 def many(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> list[Save]:
     """Six checkpoints to delete, one in each chunk."""
-    monkeypatch.setattr("lifecycle.steps.chunk_size", lambda _tally, _terms: 3)
+    monkeypatch.setattr("lifecycle.steps.planning.chunk_size", lambda _tally, _terms: 3)
     saves = [lab.save(step, 300 - step / 10) for step in range(100, 700, 100)]
     lab.save(1000, 10)
     return saves

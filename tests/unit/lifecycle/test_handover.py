@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from lifecycle import steps
 from lifecycle.errors import PlanRefused, Protected
-from lifecycle.handover import HandOver
-from lifecycle.jobs import Errand, read_errand, requests
-from lifecycle.manifests import Ground, Manifests
+from lifecycle.handover.desk import HandOver
+from lifecycle.handover.jobs import Errand, read_errand, requests
+from lifecycle.handover.manifests import Ground, Manifests
 from lifecycle.model import BucketCapability
 from lifecycle.providers import MemoryProvider
 from lifecycle.providers.memory import MemoryBucket

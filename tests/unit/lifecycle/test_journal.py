@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.journal import (
+from lifecycle.model import Action, Receipt
+from lifecycle.records.journal import (
     Journal,
     Outcome,
     is_final,
@@ -21,7 +22,6 @@ from lifecycle.journal import (
     read_receipts,
     standings,
 )
-from lifecycle.model import Action, Receipt
 from pipelines.errors import Terminal
 
 AT = datetime(2026, 11, 21, 6)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.pace import PATIENCE_SECONDS, Pace, Paces, Struggle
+from lifecycle.apply.pace import PATIENCE_SECONDS, Pace, Paces, Struggle
 
 
 class Time:

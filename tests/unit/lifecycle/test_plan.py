@@ -25,7 +25,7 @@ from lifecycle.model import (
     PriceList,
     Surroundings,
 )
-from lifecycle.plan import (
+from lifecycle.plan.document import (
     Tally,
     Terms,
     chunk_size,

@@ -17,7 +17,7 @@ from pipelines.errors import NotFound, Transient
 from .conftest import AS_OF, POLICY, Lab
 
 if TYPE_CHECKING:
-    from lifecycle.preview import Preview
+    from lifecycle.plan.preview import Preview
 
 
 def tried(lab: Lab, text: str = POLICY, as_of: date | None = None) -> Preview:

@@ -12,7 +12,7 @@ import pytest
 
 from lifecycle import steps
 from lifecycle.model import BucketCapability, Versioning
-from lifecycle.record import _left_behind
+from lifecycle.records.clean_up import _left_behind
 from pipelines.clean_ups import read_clean_ups
 from pipelines.stores import LocalStore
 from tests.unit.lifecycle.conftest import AS_OF, GIB

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lifecycle import steps
-from lifecycle.bucket_rules import archive_rule, delete_rule, drift, merged, without_own
 from lifecycle.errors import LimitPassed, PlanRefused
-from lifecycle.jobs import Errand
+from lifecycle.handover.bucket_rules import archive_rule, delete_rule, drift, merged, without_own
+from lifecycle.handover.jobs import Errand
 from lifecycle.providers import BucketRules, MemoryProvider
 from tests.unit.lifecycle.conftest import BUCKET, GIB
 

@@ -168,7 +168,7 @@ def test_rule_5_an_edited_action_file_is_refused(lab: Lab) -> None:
 def test_rule_5_a_chunk_is_refused_when_a_file_that_it_needs_was_edited(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lifecycle.steps.chunk_size", lambda _tally, _terms: 2)
+    monkeypatch.setattr("lifecycle.steps.planning.chunk_size", lambda _tally, _terms: 2)
     lab.fill()
     plan = lab.approved()
     home = lab.home / "lake" / "plans" / plan

@@ -13,6 +13,7 @@ import pytest
 from lifecycle import steps
 from lifecycle.errors import PlanRefused
 from lifecycle.providers import ObjectState
+from lifecycle.steps.run import directory_of
 from pipelines import retention
 from pipelines.domain.configuration import Source
 from pipelines.errors import NotFound, Terminal
@@ -113,7 +114,7 @@ def test_nothing_to_do_is_a_plan_too(lab: Lab) -> None:
 
 
 def test_chunks_are_applied_one_by_one_in_any_order(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lifecycle.steps.chunk_size", lambda _tally, _terms: 2)
+    monkeypatch.setattr("lifecycle.steps.planning.chunk_size", lambda _tally, _terms: 2)
     lab.fill()
     plan = lab.approved()
     first, second = steps.chunks(lab.run(), plan)
@@ -128,7 +129,7 @@ def test_chunks_are_applied_one_by_one_in_any_order(lab: Lab, monkeypatch: pytes
 def test_two_applies_cannot_run_together(lab: Lab) -> None:
     lab.fill()
     plan = lab.approved()
-    directory = steps._directory(lab.run(), plan)
+    directory = directory_of(lab.run(), plan)
     with directory.locked(None), pytest.raises(PlanRefused, match="another apply"):
         steps.apply(lab.run(), plan)
     with directory.locked("chunk-00000"), pytest.raises(PlanRefused, match="another apply"):

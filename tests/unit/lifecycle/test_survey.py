@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lifecycle import steps
-from lifecycle.survey import listing_prefix
+from lifecycle.apply.survey import listing_prefix
 from pipelines.demo.objects import declare
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from lifecycle.errors import ActionRefused
-from lifecycle.journal import read_receipts
 from lifecycle.model import Action, Scheme
 from lifecycle.model import Path as Way
 from lifecycle.providers import ClassChange, ObjectState
-from lifecycle.take_back import take_back
-from lifecycle.traces import Change, changes_in, read_traces
-from lifecycle.undo import UndoneChunk, report_undone
+from lifecycle.records.journal import read_receipts
+from lifecycle.records.traces import Change, changes_in, read_traces
+from lifecycle.undo.journey import UndoneChunk, report_undone
+from lifecycle.undo.take_back import take_back
 from pipelines.errors import Terminal, Transient
 from tests.unit.lifecycle.chunks import AT, BUCKET, FILES, OLD, Cloud, World
 

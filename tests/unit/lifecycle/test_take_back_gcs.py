@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lifecycle.act import Hand
-from lifecycle.apply import apply_chunk
-from lifecycle.journal import open_journal, read_receipts
+from lifecycle.apply.act import Hand
+from lifecycle.apply.chunk import apply_chunk
 from lifecycle.model import Action, BucketCapability
 from lifecycle.model import Path as Way
-from lifecycle.take_back import take_back
-from lifecycle.traces import changes_in, read_traces
+from lifecycle.records.journal import open_journal, read_receipts
+from lifecycle.records.traces import changes_in, read_traces
+from lifecycle.undo.take_back import take_back
 from tests.unit.lifecycle.providers.worlds import GcsWorld, serving_gcs
 
 if TYPE_CHECKING:

@@ -16,13 +16,14 @@ from lifecycle import steps
 from lifecycle.errors import PlanRefused
 from lifecycle.model import PriceList
 from lifecycle.providers import CANARY_PREFIX, MemoryProvider, ObjectState
-from lifecycle.undo_costs import Leg, Tally, cost_of
+from lifecycle.steps.run import directory_of
+from lifecycle.undo.costs import Leg, Tally, cost_of
 from pipelines.demo.objects import StoredObject
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lifecycle.undo import UndoReport
+    from lifecycle.undo.journey import UndoReport
     from tests.unit.lifecycle.conftest import Lab, Save
 
 BUCKET, VERSIONED = "acme-training", "acme-datasets"
@@ -172,7 +173,7 @@ def test_a_plan_that_was_undone_is_never_applied_again(lab: Lab) -> None:
 
 
 def test_an_undo_while_an_apply_runs_is_refused(lab: Lab, applied: str) -> None:
-    directory = steps._directory(lab.run(), applied)
+    directory = directory_of(lab.run(), applied)
     before = list(memory(lab).changes)
     with directory.locked("chunk-00000"), pytest.raises(PlanRefused, match="is running"):
         steps.undo(lab.run(), applied)

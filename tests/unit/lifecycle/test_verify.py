@@ -12,15 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lifecycle import listing, steps
-from lifecycle.listing import Folder, list_folders
+from lifecycle import steps
 from lifecycle.model import Path as Way
 from lifecycle.model import Plan, PlanFile, Scheme, Total, Totals
-from lifecycle.plan_directory import PlanDirectory
+from lifecycle.plan.directory import PlanDirectory
 from lifecycle.policy import parse_policy
 from lifecycle.providers import ObjectState
 from lifecycle.providers.memory import MemoryBucket
-from lifecycle.verify import Verification, verify
+from lifecycle.steps.run import directory_of
+from lifecycle.verify import listing
+from lifecycle.verify.comparison import Verification, verify
+from lifecycle.verify.listing import Folder, list_folders
 from tests.unit.lifecycle.chunks import AT, BUCKET, Cloud, World
 
 if TYPE_CHECKING:
@@ -329,7 +331,7 @@ def test_more_than_a_page_of_objects_and_versions_is_verified(serve: Callable[..
     found = steps.verify(lab.run(), plan)
     assert found.checked == {"deleted": 1001, "kept": 3}
     assert found.is_clean
-    *_, last = steps._directory(lab.run(), plan).actions("chunk-00000")
+    *_, last = directory_of(lab.run(), plan).actions("chunk-00000")
     versions = lab.provider.versions(last.bucket, last.object_key)
     stored = next(version for version in versions if not version.is_delete_marker)
     lab.provider.delete_version(last.bucket, last.object_key, stored.version_id or "")

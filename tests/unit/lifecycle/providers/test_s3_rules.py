@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lifecycle.bucket_rules import archive_rule, delete_rule, merged, without_own
 from lifecycle.errors import ActionRefused
+from lifecycle.handover.bucket_rules import archive_rule, delete_rule, merged, without_own
 from lifecycle.providers import BucketRules, KeepsRules, S3Provider
 from pipelines.errors import Transient
 from tests.unit.lifecycle.providers.worlds import Canned, S3World, answering

@@ -1,0 +1,1 @@
+"""Apply: look at everything again, then act chunk by chunk, a receipt for each action."""

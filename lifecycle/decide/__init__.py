@@ -1,0 +1,1 @@
+"""Decide, pure: facts, a policy and a day become one decision per artifact, each with its reason."""

@@ -1,0 +1,1 @@
+"""Records: what was done, written down to stay, in logs that show when they were changed."""

@@ -1,0 +1,261 @@
+"""The steps from a policy to a plan, and what reads a plan."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import duckdb
+
+from lifecycle import settings as settings_
+from lifecycle.apply.admission import refuse_old_facts
+from lifecycle.decide.checkpoints import decide
+from lifecycle.decide.uploads import decide_uploads
+from lifecycle.errors import PlanRefused
+from lifecycle.facts import (
+    UPLOADS,
+    read_places,
+    read_runs,
+    read_surroundings,
+    read_uploads,
+)
+from lifecycle.model import (
+    BucketCapability,
+    Line,
+    Plan,
+    Scheme,
+    Surroundings,
+    Totals,
+)
+from lifecycle.plan import preview as previewing
+from lifecycle.plan.decisions import DECISIONS, order_lines, write_lines
+from lifecycle.plan.directory import PlanDirectory
+from lifecycle.plan.document import MOST_SHOWN, Tally, Terms, chunk_size, make_plan, priced, seal
+from lifecycle.plan.expand import CHECKPOINT_OBJECTS, SURVIVORS, Expansion
+from lifecycle.plan.preview import Preview
+from lifecycle.policy import Policy, parse_policy
+from lifecycle.providers import BucketSettings
+from lifecycle.records.audit import AuditLog
+from lifecycle.steps.run import Run, directory_of, measured, parts_of, published_facts
+from pipelines import published
+from pipelines.domain.snapshots import Snapshot
+from pipelines.domain.text import to_json
+from pipelines.errors import MoraineError, NotFound
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """A plan that was made, in short."""
+
+    id: str
+    path: str
+    fingerprint: str
+    snapshot_id: str
+    expires_at: datetime
+    totals: Totals
+    chunks: tuple[str, ...]
+    warnings: tuple[str, ...]
+    is_trial: bool = False
+    """Made from a past night, to be read only."""
+
+    @property
+    def has_changes(self) -> bool:
+        """Something would be done."""
+        return bool(self.chunks)
+
+
+def policies(run: Run) -> list[str]:
+    """Return the paths of the policy files that `moraine.yaml` names a directory of.
+
+    Raises:
+        NotFound: there is no such directory, or no policy in it.
+    """
+    directory = run.settings.base / run.settings.configuration.policies
+    found = sorted(str(path) for path in directory.glob("*.yaml"))
+    if not found:
+        raise NotFound(
+            "there are no policies",
+            where=str(directory),
+            fix="Write one there (lifecycle/policies has an example), or mend 'policies:' in moraine.yaml.",
+        )
+    return found
+
+
+def read_policy(path: Path) -> Policy:
+    """Return the policy in a file.
+
+    Raises:
+        Terminal: it is missing or wrong.
+        UnsafePolicy: it could clear away too much.
+    """
+    text = settings_.read_text(path, what="policy", fix="Name a policy's YAML file with --policy.")
+    return parse_policy(text, origin=str(path))
+
+
+def plan(run: Run, policy_path: Path, out: Path | None = None, as_of: date | None = None) -> PlanReport:
+    """Decide, and write the plan. Nothing is changed, but for canaries that come and go.
+
+    With `as_of` the facts are those of a past night; such a plan is to be read, and cannot be applied.
+
+    Raises:
+        Refused: the policy is unsafe, a limit is passed, the facts are too old.
+        NotFound: nothing was published yet, or not for that day.
+    """
+    policy = read_policy(policy_path)
+    parent = out or run.settings.plans()
+    with published_facts(run, as_of) as (snapshot, connection, scratch):
+        is_trial = as_of is not None and snapshot != published.current(run.settings.lake)
+        if not is_trial:
+            refuse_old_facts(snapshot, policy, run.now)
+        whole = _made(run, snapshot, policy, connection, scratch, is_trial=is_trial)
+        path = (parent / whole.id).absolute()
+        if not is_trial:
+            _note(run, whole)
+        _move_in(scratch, path)
+    PlanDirectory(path).write_plan(whole)
+    AuditLog(path.parent).append("planned", whole.id, path / "plan.json", run.clock())
+    return PlanReport(
+        id=whole.id,
+        path=str(path),
+        fingerprint=whole.fingerprint,
+        snapshot_id=whole.snapshot_id,
+        expires_at=whole.expires_at,
+        totals=whole.totals,
+        chunks=whole.chunks,
+        warnings=whole.warnings,
+        is_trial=is_trial,
+    )
+
+
+def _made(
+    run: Run,
+    snapshot: Snapshot,
+    policy: Policy,
+    connection: duckdb.DuckDBPyConnection,
+    scratch: Path,
+    *,
+    is_trial: bool,
+) -> Plan:
+    """Decide run by run, write what was decided, and seal it; its files are in `scratch`."""
+    around = _with_capabilities(
+        run, connection, read_surroundings(connection, snapshot), policy, partial(measured, run)
+    )
+    warnings = (f"this is a trial on {snapshot.as_of}: it cannot be applied",) if is_trial else ()
+    tally, terms = Tally(), Terms(run.now, settings_.code_version(), warnings=warnings)
+    decided = scratch / "decided.parquet"
+    write_lines(decided, tally.counting(_lines(connection, snapshot, around, policy)))
+    draft = make_plan(tally, around, policy, terms)
+    lines = order_lines(connection, decided, scratch, chunk_size(tally, terms))
+    source = f"({UPLOADS})" if policy.match.kind == "upload" else CHECKPOINT_OBJECTS
+    return seal(draft, lines, *Expansion(connection, snapshot.snapshot_id, scratch, source).write())
+
+
+def _lines(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, around: Surroundings, policy: Policy
+) -> Iterator[Line]:
+    """Yield what becomes of each checkpoint, run after run; or of each upload."""
+    if policy.match.kind == "upload":
+        uploads = read_uploads(connection, snapshot, policy)
+        return priced(decide_uploads(uploads, around, policy, snapshot.as_of), around)
+    runs = read_runs(connection, snapshot, policy.match)
+    return priced(decide(runs, around, policy, snapshot.as_of), around)
+
+
+def try_policy(run: Run, policy: Policy, as_of: date | None = None) -> Preview:
+    """Return what a policy would touch today, or on a past night. Nothing is written anywhere.
+
+    A limit that is passed, and facts that are too old, are told and do not refuse.
+
+    Raises:
+        NotFound: nothing was published yet, or not for that day.
+    """
+    assumed: list[str] = []
+
+    def assume(place: str) -> BucketCapability:
+        capability, said = previewing.assume(*_settings(run, place))
+        assumed.extend(said)
+        return capability
+
+    with published_facts(run, as_of) as (snapshot, connection, _):
+        known = read_surroundings(connection, snapshot)
+        around = _with_capabilities(run, connection, known, policy, assume)
+        try:
+            refuse_old_facts(snapshot, policy, run.now)
+        except PlanRefused as error:
+            assumed.append(f"a plan would be refused: {error.what}")
+        tally = Tally()
+        lines = tally.counting(_lines(connection, snapshot, around, policy))
+        return previewing.preview(lines, tally, around, policy, assumed)
+
+
+def _settings(run: Run, place: str) -> tuple[Scheme, str, BucketSettings | None]:
+    """Return what a bucket is set to; no answer where nobody answers."""
+    scheme, bucket = parts_of(place)
+    try:
+        return scheme, bucket, run.clouds[scheme].settings(bucket)
+    except MoraineError as error:
+        _log.info("%s could not be asked: %s", place, error.what)
+        return scheme, bucket, None
+
+
+def _note(run: Run, plan: Plan) -> None:
+    """Tell the lake about a plan, before there is one: its snapshot stays at least until the plan expires."""
+    note = {"plan_id": plan.id, "snapshot_id": plan.snapshot_id, "expires_at": plan.expires_at}
+    run.settings.lake.write(f"plans/{plan.id}.json", to_json(note).encode())
+
+
+def show(run: Run, plan: str) -> Plan:
+    """Return a plan, if nobody edited it."""
+    return directory_of(run, plan).read_plan()
+
+
+def changes(run: Run, plan: str, most: int = MOST_SHOWN) -> list[Line]:
+    """Return the first lines of a plan in which something happens."""
+    return list(islice(directory_of(run, plan).changes(), most))
+
+
+def why(run: Run, plan: str, uri: str) -> Line:
+    """Return the line of the checkpoint that an object or a folder belongs to.
+
+    Raises:
+        NotFound: the plan is not about it; whatever it is, it is not touched.
+    """
+    directory = directory_of(run, plan)
+    directory.read_plan()
+    found = directory.line_at(uri)
+    if found is None:
+        raise NotFound(
+            "the plan holds no checkpoint there, so nothing there is touched",
+            where=uri,
+            fix="Name an object or a checkpoint as s3://bucket/key; 'moraine why' tells what else is known.",
+        )
+    return found
+
+
+def _with_capabilities(
+    run: Run,
+    connection: duckdb.DuckDBPyConnection,
+    around: Surroundings,
+    policy: Policy,
+    measure_: Callable[[str], BucketCapability],
+) -> Surroundings:
+    """Add what no snapshot knows: what the policy's buckets enforce, and whether a registry is read."""
+    measured = {
+        place: measure_(place)
+        for place in read_places(connection, policy.match)
+        if place.partition("://")[0] in run.clouds
+    }
+    has_registry = any(source.kind == "mlflow" for source in run.settings.configuration.sources)
+    return replace(around, capabilities=measured, has_registry=has_registry)
+
+
+def _move_in(scratch: Path, path: Path) -> None:
+    for name in (DECISIONS, "actions", SURVIVORS):
+        path.mkdir(parents=True, exist_ok=True)
+        shutil.move(scratch / name, path / name)

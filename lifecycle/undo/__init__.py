@@ -1,0 +1,1 @@
+"""Undo: the way back, from the receipts."""

@@ -1,0 +1,1 @@
+"""Verify: look at the buckets with own eyes, and compare."""
