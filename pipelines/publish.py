@@ -18,11 +18,12 @@ import duckdb
 from pipelines import snapshots
 from pipelines.domain.quoting import quote, quote_name
 from pipelines.domain.snapshots import STORAGE_VERSION, BuildMeta, CheckResult, Snapshot, snapshot_key
+from pipelines.engine import connect
 from pipelines.errors import Refused, Terminal
 from pipelines.stores import Store
 from pipelines.stores.duckdb_files import FetchedFiles
 
-LEFT_IN_PARQUET = frozenset({"checkpoint_objects"})
+LEFT_IN_PARQUET = frozenset({"checkpoint_objects", "dataset_objects", "object_versions"})
 """Marts as long as a bucket: the DuckDB file holds a view over their Parquet, not their rows."""
 
 _log = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ def _neighbour(warehouse: Path, snapshot_id: str) -> Iterator[Path]:
 def _files_open(warehouse: Path, beside: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Attach the build and the new file; on the way out the new file is complete, with no log beside it."""
     fresh = beside / "warehouse.duckdb"
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    connection = connect()
     try:
         connection.execute(f"set temp_directory = {quote(str(beside / 'spill'))}")
         connection.execute(f"attach {quote(str(warehouse))} as build (read_only)")

@@ -12,6 +12,7 @@ import duckdb
 
 from pipelines.domain.snapshots import Snapshot
 from pipelines.domain.uris import BUCKET_SCHEMES
+from pipelines.engine import connect
 from pipelines.errors import Terminal
 from pipelines.snapshots import current, resolve
 from pipelines.stores import Store
@@ -53,11 +54,7 @@ def open_snapshot(lake: Store, snapshot: Snapshot, scratch: Path) -> duckdb.Duck
     """
     path = warehouse_path(lake, snapshot, scratch)
     try:
-        connection = duckdb.connect(
-            str(path),
-            read_only=True,
-            config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
-        )
+        connection = connect(path, read_only=True)
     except duckdb.Error as error:
         raise Terminal(
             f"the published warehouse cannot be read: {error}",

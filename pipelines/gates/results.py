@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from pipelines.domain.snapshots import CheckResult
+from pipelines.engine import connect
 from pipelines.errors import NotFound, Terminal
 
 TABLE = "marts.quality_results"
@@ -44,9 +45,7 @@ def open_build(warehouse: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection
             "there is no built warehouse to check", where=str(warehouse), fix="Run 'moraine build' first."
         )
     try:
-        return duckdb.connect(
-            str(warehouse), read_only=read_only, config={"autoinstall_known_extensions": "false"}
-        )
+        return connect(warehouse, read_only=read_only)
     except duckdb.Error as error:
         raise Terminal(
             f"the built warehouse cannot be opened: {str(error).splitlines()[0]}",

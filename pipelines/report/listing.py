@@ -7,9 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from pipelines.domain.quoting import quote
+from pipelines.engine import connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def _rows(listings: Sequence[Listing], query: str, **values: str) -> Iterator[tu
         paths = ", ".join(
             quote(str(path).translate({ord(mark): f"[{mark}]" for mark in "[*?"})) for path in listing.files
         )
-        with closing(duckdb.connect()) as connection:
+        with closing(connect()) as connection:
             connection.execute("set TimeZone = 'UTC'")
             source = f"read_parquet([{paths}], hive_partitioning = false, union_by_name = true)"
             listed = f"with listed as ({_LISTED[listing.table].format(source=source)}) {query}"

@@ -16,6 +16,7 @@ import duckdb
 from pipelines.domain.deliveries import Converted, Delivery
 from pipelines.domain.quoting import quote, quote_name
 from pipelines.domain.raw_tables import RAW_TABLES, Columns
+from pipelines.engine import connect
 from pipelines.errors import Damaged, Terminal
 from pipelines.sources.bucket_root import bucket_root
 from pipelines.sources.columns import Present
@@ -173,7 +174,7 @@ def _nothing(table: str) -> str:
 
 @contextmanager
 def _connected(place: Place, path: Path, where: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    with closing(_connection(place)) as connection:
+    with closing(engine_of(place)) as connection:
         try:
             yield connection
         except (duckdb.Error, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
@@ -200,15 +201,10 @@ def _is_of_this_machine(error: Exception) -> bool:
     return is_from_system or isinstance(error, duckdb.OutOfMemoryException)
 
 
-def _connection(place: Place) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "memory_limit": place.memory_limit,
-            "threads": place.threads,
-            "temp_directory": str(place.scratch),
-        }
+def engine_of(place: Place) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB that keeps to the share of the machine that a source has; times are UTC."""
+    connection = connect(
+        memory_limit=place.memory_limit, threads=place.threads, temp_directory=str(place.scratch)
     )
     connection.execute("set timezone = 'UTC'")
     return connection

@@ -18,6 +18,7 @@ from pipelines.domain.quoting import quote
 from pipelines.errors import Terminal
 from pipelines.reference.layout_catalogue import StateFile, read_frameworks
 from pipelines.sources.places import Place
+from pipelines.sources.reading import engine_of
 
 NEWEST = 3
 """State files of a run that are read, counted by step and again by time: the newest one counts, and the two
@@ -132,9 +133,8 @@ def choose(place: Place, listing: Landed, files: Iterable[Path], wanted: Sequenc
     """
     if not wanted:
         return []
-    with closing(duckdb.connect(config=_settings(place))) as connection:
+    with closing(engine_of(place)) as connection:
         try:
-            connection.execute("set timezone = 'UTC'")
             connection.execute(_LISTED)
             for path in files:
                 connection.execute(_sieved(listing.table, path, wanted), {"bucket": listing.scope})
@@ -192,13 +192,3 @@ def _expression(pattern: str) -> str:
 def _exactly(path: Path) -> str:
     # DuckDB reads a list of patterns: a bracket in a folder's name would start a set of characters.
     return str(path).translate({ord(mark): f"[{mark}]" for mark in "[*?"})
-
-
-def _settings(place: Place) -> dict[str, str | bool | int | float | list[str]]:
-    return {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "memory_limit": place.memory_limit,
-        "threads": place.threads,
-        "temp_directory": str(place.scratch),
-    }
