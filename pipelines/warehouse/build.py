@@ -13,6 +13,7 @@ import duckdb
 from pipelines.domain.configuration import Engine
 from pipelines.domain.quoting import quote, quote_name, quote_table
 from pipelines.domain.snapshots import STORAGE_VERSION
+from pipelines.engine import connect
 from pipelines.errors import Terminal
 from pipelines.warehouse.contracts import check_contract
 from pipelines.warehouse.inputs import Inputs, load_inputs
@@ -20,6 +21,7 @@ from pipelines.warehouse.models import Model, shipped_models
 
 __all__ = ["BuildReport", "Engine", "Inputs", "ModelBuilt", "build_warehouse"]
 
+MANY_ROWS = 1_000
 SCHEMAS = ("raw", "reference", "staging", "intermediate", "marts")
 
 _log = logging.getLogger(__name__)
@@ -65,7 +67,7 @@ def build_warehouse(
             set_as_of(connection, as_of)
             with _at_once(connection):
                 load_inputs(connection, inputs)
-            built = tuple(_build(connection, model) for model in ordered)
+                built = tuple(_in_turn(connection, ordered))
         _flush(unfinished)
         unfinished.replace(path)
     finally:
@@ -76,7 +78,7 @@ def build_warehouse(
 
 def open_engine(engine: Engine) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB that keeps to its share of the machine and never fetches extensions."""
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    connection = connect()
     spill = Path(engine.temp_directory)
     spill.mkdir(parents=True, exist_ok=True)
     connection.execute(f"set memory_limit = {quote(engine.memory_limit)}")
@@ -116,20 +118,27 @@ def _at_once(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("commit")
 
 
+def _in_turn(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> Iterator[ModelBuilt]:
+    for model in models:
+        built = _build(connection, model)
+        if (built.row_count or 0) >= MANY_ROWS:
+            # Of rows that are not committed DuckDB has no statistics, and later joins begin at the wrong end.
+            connection.execute("commit")
+            connection.execute("begin")
+        yield built
+
+
 def _build(connection: duckdb.DuckDBPyConnection, model: Model) -> ModelBuilt:
     kind = "view" if model.is_view else "table"
     try:
-        connection.execute(f"create {kind} {quote_table(model.table)} as {model.sql}")
-        check_contract(connection, model)
+        made = connection.execute(f"create {kind} {quote_table(model.table)} as {model.sql}").fetchall()
+        row_count = None if model.is_view else int(made[0][0])
+        check_contract(connection, model, is_empty=row_count == 0)
     except duckdb.Error as error:
         raise _failed(model, error) from error
     if model.layer == "marts":
-        with _at_once(connection):
-            _comment(connection, model, kind)
-    if model.is_view:
-        return ModelBuilt(model.table, None)
-    counted = connection.execute(f"select count(*) from {quote_table(model.table)}").fetchall()
-    return ModelBuilt(model.table, int(counted[0][0]))
+        _comment(connection, model, kind)
+    return ModelBuilt(model.table, row_count)
 
 
 def _failed(model: Model, error: duckdb.Error) -> Terminal:

@@ -10,6 +10,7 @@ from pipelines.domain.yaml_text import parse_shipped_yaml
 from pipelines.errors import Terminal
 
 GRAIN = "One row per "
+_EXAMPLES = "\ntests:\n"
 Row = dict[str, object]
 
 
@@ -42,7 +43,7 @@ class Example(_Frozen):
 
 
 class Description(_Frozen):
-    """The whole of a model's yml."""
+    """What a model's yml promises."""
 
     description: str
     """Starts with `One row per`."""
@@ -54,8 +55,6 @@ class Description(_Frozen):
     """Who makes the key unique: then tables as long as a bucket or a bill are not counted on every build."""
     columns: dict[str, Column] = Field(min_length=1)
     """All columns, in the order the model selects them."""
-    tests: dict[str, Example] = Field(min_length=1)
-    """At least one example."""
 
     @field_validator("description")
     @classmethod
@@ -72,12 +71,35 @@ class Description(_Frozen):
         return self
 
 
-def read_description(sql: Path) -> Description:
-    """Return what stands beside the model in `sql`.
+class WholeDescription(Description):
+    """The whole of a model's yml."""
+
+    tests: dict[str, Example] = Field(min_length=1)
+    """At least one example; they come last."""
+
+
+def read_description(sql: Path) -> WholeDescription:
+    """Return all that stands beside the model in `sql`.
 
     Raises:
         Terminal: there is no yml, or it does not have this form.
     """
+    path = _beside(sql)
+    return parse_shipped_yaml(path.read_text(encoding="utf-8"), WholeDescription, origin=str(path))
+
+
+def read_promises(sql: Path) -> Description:
+    """Return what stands beside the model in `sql` above its examples, which are most of it.
+
+    Raises:
+        Terminal: there is no yml, or what it promises does not have this form.
+    """
+    path = _beside(sql)
+    promises, _, _ = path.read_text(encoding="utf-8").partition(_EXAMPLES)
+    return parse_shipped_yaml(promises, Description, origin=str(path))
+
+
+def _beside(sql: Path) -> Path:
     path = sql.with_suffix(".yml")
     if not path.is_file():
         raise Terminal(
@@ -85,4 +107,4 @@ def read_description(sql: Path) -> Description:
             where=str(path),
             fix="Describe it there: 'description: One row per …', key, columns, and at least one test.",
         )
-    return parse_shipped_yaml(path.read_text(encoding="utf-8"), Description, origin=str(path))
+    return path

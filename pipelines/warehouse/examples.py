@@ -7,6 +7,7 @@ import duckdb
 from pipelines.domain.quoting import quote, quote_name, quote_table
 from pipelines.domain.raw_tables import Columns
 from pipelines.domain.teams import Teams
+from pipelines.engine import connect
 from pipelines.warehouse.build import SCHEMAS, set_as_of
 from pipelines.warehouse.contracts import check_columns
 from pipelines.warehouse.descriptions import Example, Row
@@ -28,7 +29,7 @@ def run_example(model: Model, example: Example, models: Sequence[Model]) -> list
     """
     known = _columns_of_tables(models)
     _check_names(model, example, known)
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    connection = connect()
     try:
         _set_variables(connection, example)
         _load_given(connection, model, example, known)

@@ -1,4 +1,4 @@
--- One row per summed charge of a day: whose it is, for which bucket, of what kind, how much data.
+-- One row per charge and day: whose it is, for which bucket, of what kind, how much data.
 with
 
 charges as (
@@ -7,301 +7,88 @@ charges as (
 
 ),
 
-meters as (
+places as (
 
-    select * from intermediate.int_meters_classified
-
-),
-
-team_tags as (
-
-    select * from reference.team_tags
-
-),
-
-team_names as (
-
-    select * from reference.team_names
-
-),
-
-team_prefixes as (
-
-    select * from reference.team_prefixes
-
-),
-
-team_accounts as (
-
-    select * from reference.team_accounts
-
-),
-
-units as (
-
-    select * from reference.units
-
-),
-
-tagged as (
-
-    select distinct
-        tags,
-        -- Keys and teams are spelled with and without capitals; of two alike the first counts.
-        lower(tags) as lower_tags
-
-    from charges
-
-    where json_valid(tags)
-
-),
-
-tag_values as (
-
-    select
-        tagged.tags,
-        min_by(
-            trim(json_extract_string(tagged.lower_tags, team_tags.json_path)), team_tags.position
-        ) as spelled
-
-    from tagged
-
-    cross join team_tags
-
-    where trim(json_extract_string(tagged.lower_tags, team_tags.json_path)) <> ''
-
-    group by all
-
-),
-
-tag_owners as (
-
-    select
-        tag_values.tags,
-        coalesce(team_names.team, tag_values.spelled) as team
-
-    from tag_values
-
-    left outer join team_names
-        on tag_values.spelled = team_names.spelled
-
-),
-
-bucket_owners as (
-
-    select
-        bucket,
-        max(team) as team
-
-    from team_prefixes
-
-    -- Only who owns all of a bucket owns what is charged for the bucket as such.
-    where prefix = ''
-
-    group by all
-
-),
-
-charges_with_buckets as (
-
-    select
-        charges.*,
-        meters.provider,
-        meters.service_code as known_service_code,
-        meters.service_name as known_service_name,
-        meters.path,
-        meters.comes_from,
-        meters.goes_to,
-        meters.pair_region,
-        meters.storage_class as meter_class,
-        meters.meter_group as meter_kind,
-        meters.layer,
-        meters.is_transfer,
-        meters.holds_objects,
-        -- Most meters of us-east-1 carry no code of a region.
-        coalesce(
-            -- Google's words name a continent, its charges a region.
-            case when meters.provider <> 'gcp' then nullif(meters.here_region, '') end,
-            nullif(charges.region_id, ''),
-            case when meters.provider = 'aws' then 'us-east-1' else meters.here_region end
-        ) as here_region,
-        case
-            when meters.provider = 'aws' and meters.service_code = 'AmazonS3'
-                then regexp_replace(charges.resource_id, '^arn:aws[a-z-]*:s3:::', '')
-            when meters.provider = 'gcp' and meters.service_code = '95FF-2EF5-5EA1'
-                then
-                    regexp_replace(
-                        charges.resource_id,
-                        '^//storage[.]googleapis[.]com/projects/[^/]*/buckets/',
-                        ''
-                    )
-            else ''
-        end as bucket_name
-
-    from charges
-
-    inner join meters
-        on charges.meter_id = meters.meter_id
+    select * from intermediate.int_charges_placed
 
 ),
 
 attributed as (
 
     select
-        charges_with_buckets.billing_account_id,
-        charges_with_buckets.sub_account_id,
-        charges_with_buckets.resource_id,
-        charges_with_buckets.meter_id,
-        charges_with_buckets.provider,
-        charges_with_buckets.known_service_code as service_code,
-        charges_with_buckets.known_service_name as service_name,
-        charges_with_buckets.meter,
-        charges_with_buckets.operation,
-        charges_with_buckets.charge_category,
-        charges_with_buckets.charge_class,
-        charges_with_buckets.layer,
-        charges_with_buckets.region_id,
-        -- An access point, a storage lens or a managed folder is no bucket.
+        charges.charge_id,
+        places.billing_account_id,
+        places.sub_account_id,
+        places.resource_id,
+        places.meter_id,
+        places.provider,
+        places.service_code,
+        places.service_name,
+        places.meter,
+        places.operation,
+        places.charge_category,
+        places.charge_class,
+        places.layer,
+        places.region_id,
+        places.bucket,
+        places.team,
+        places.allocation_method,
+        places.path,
+        places.from_region,
+        places.to_region,
+        places.storage_class,
+        places.meter_group,
+        places.usage_unit,
+        places.currency,
+        places.tags,
+        charges.usage_quantity,
         case
-            when regexp_matches(charges_with_buckets.bucket_name, '^arn:|/')
-                then ''
-            else charges_with_buckets.bucket_name
-        end as bucket,
-        coalesce(
-            tag_owners.team, bucket_owners.team, sub_accounts.team, payers.team, ''
-        ) as team,
-        case
-            when tag_owners.team is not null
-                then 'tag'
-            when bucket_owners.team is not null
-                then 'prefix'
-            when coalesce(sub_accounts.team, payers.team) is not null
-                then 'account'
-            else 'none'
-        end as allocation_method,
-        charges_with_buckets.path,
-        case charges_with_buckets.comes_from
-            when 'here' then charges_with_buckets.here_region
-            when 'pair' then charges_with_buckets.pair_region
-            else charges_with_buckets.comes_from
-        end as from_region,
-        case charges_with_buckets.goes_to
-            when 'here' then charges_with_buckets.here_region
-            when 'pair' then charges_with_buckets.pair_region
-            else charges_with_buckets.goes_to
-        end as to_region,
-        case
-            when charges_with_buckets.charge_category = 'Usage'
-                then charges_with_buckets.meter_class
-            else ''
-        end as storage_class,
-        case
-            when charges_with_buckets.charge_category = 'Usage'
-                then charges_with_buckets.meter_kind
-            else 'other'
-        end as meter_group,
-        charges_with_buckets.usage_unit,
-        charges_with_buckets.currency,
-        charges_with_buckets.tags,
-        charges_with_buckets.usage_quantity,
-        charges_with_buckets.billed_cost,
-        charges_with_buckets.effective_cost,
-        charges_with_buckets.list_cost,
-        charges_with_buckets.contracted_cost,
-        charges_with_buckets.unused_commitment_cost,
-        units.size_bytes as unit_bytes,
-        units.per as unit_per,
-        charges_with_buckets.is_transfer
-        and charges_with_buckets.charge_category = 'Usage' as is_transfer,
-        charges_with_buckets.holds_objects
-        and charges_with_buckets.charge_category = 'Usage' as holds_objects,
-        charges_with_buckets.usage_date
-
-    from charges_with_buckets
-
-    left outer join tag_owners
-        on charges_with_buckets.tags = tag_owners.tags
-
-    left outer join bucket_owners
-        on charges_with_buckets.bucket_name = bucket_owners.bucket
-
-    left outer join team_accounts as sub_accounts
-        on charges_with_buckets.sub_account_id = sub_accounts.account_id
-
-    left outer join team_accounts as payers
-        on charges_with_buckets.billing_account_id = payers.account_id
-
-    left outer join units
-        on lower(charges_with_buckets.usage_unit) = units.spelled
-
-),
-
-measured as (
-
-    select
-        billing_account_id,
-        sub_account_id,
-        resource_id,
-        meter_id,
-        provider,
-        service_code,
-        service_name,
-        meter,
-        operation,
-        charge_category,
-        charge_class,
-        layer,
-        region_id,
-        bucket,
-        team,
-        allocation_method,
-        path,
-        from_region,
-        to_region,
-        storage_class,
-        meter_group,
-        usage_unit,
-        currency,
-        tags,
-        usage_quantity,
-        case
-            when unit_per = '' and unit_bytes = 1073741824
-                then usage_quantity
-            when unit_per = ''
-                then (usage_quantity::double * unit_bytes / 1073741824)::decimal(38, 12)
+            when places.unit_per = '' and places.unit_bytes = 1073741824
+                then charges.usage_quantity
+            when places.unit_per = ''
+                then
+                    (
+                        charges.usage_quantity::double * places.unit_bytes / 1073741824
+                    )::decimal(38, 12)
             else 0
         end as transferred_gb,
         -- A provider divides by the hours of that very month, not by those of an average one.
         case
-            when unit_per = 'month' and unit_bytes = 1073741824
-                then usage_quantity
-            when unit_per = 'month'
-                then (usage_quantity::double * unit_bytes / 1073741824)::decimal(38, 12)
-            when unit_per = 'hour'
+            when places.unit_per = 'month' and places.unit_bytes = 1073741824
+                then charges.usage_quantity
+            when places.unit_per = 'month'
                 then
                     (
-                        usage_quantity::double * unit_bytes / 1073741824
-                        / (24 * day(last_day(usage_date)))
+                        charges.usage_quantity::double * places.unit_bytes / 1073741824
                     )::decimal(38, 12)
-            when unit_per = 'second'
+            when places.unit_per = 'hour'
                 then
                     (
-                        usage_quantity::double * unit_bytes / 1073741824
-                        / (86400 * day(last_day(usage_date)))
+                        charges.usage_quantity::double * places.unit_bytes / 1073741824
+                        / (24 * day(last_day(charges.usage_date)))
+                    )::decimal(38, 12)
+            when places.unit_per = 'second'
+                then
+                    (
+                        charges.usage_quantity::double * places.unit_bytes / 1073741824
+                        / (86400 * day(last_day(charges.usage_date)))
                     )::decimal(38, 12)
             else 0
         end as gb_month,
-        billed_cost,
-        effective_cost,
-        list_cost,
-        contracted_cost,
-        unused_commitment_cost,
-        is_transfer,
-        holds_objects,
-        usage_date
+        charges.billed_cost,
+        charges.effective_cost,
+        charges.list_cost,
+        charges.contracted_cost,
+        charges.unused_commitment_cost,
+        places.is_transfer,
+        places.holds_objects,
+        charges.usage_date
 
-    from attributed
+    from charges
+
+    inner join places
+        on charges.charge_id = places.charge_id
 
 )
 
-select * from measured
+select * from attributed

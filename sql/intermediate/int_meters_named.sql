@@ -3,7 +3,7 @@ with
 
 charges as (
 
-    select * from intermediate.int_charges_summed_daily
+    select * from intermediate.int_charges_named
 
 ),
 

@@ -8,17 +8,17 @@ import pytest
 
 from pipelines.domain.configuration import Engine
 from pipelines.warehouse.build import build_warehouse
-from pipelines.warehouse.descriptions import Example
+from pipelines.warehouse.descriptions import Example, read_description
 from pipelines.warehouse.examples import run_example
-from pipelines.warehouse.inputs import Inputs
-from pipelines.warehouse.models import Model, shipped_models
+from pipelines.warehouse.inputs import Inputs, given_tables
+from pipelines.warehouse.models import Model, find_models, shipped_models, sql_root
 from pipelines.warehouse.portability import unportable
 
 MODELS = shipped_models()
 EXAMPLES = [
     pytest.param(model, example, id=f"{model.name}:{name}")
     for model in MODELS
-    for name, example in model.description.tests.items()
+    for name, example in read_description(model.path).tests.items()
 ]
 every_model = pytest.mark.parametrize("model", [pytest.param(model, id=model.table) for model in MODELS])
 
@@ -26,6 +26,14 @@ every_model = pytest.mark.parametrize("model", [pytest.param(model, id=model.tab
 @pytest.mark.parametrize("model, example", EXAMPLES)
 def test_the_example_comes_out_as_expected(model: Model, example: Example) -> None:
     assert run_example(model, example, MODELS) == []
+
+
+def test_what_is_read_fast_is_what_is_read_strictly() -> None:
+    strict = find_models(sql_root(), given=given_tables())
+    assert [model.table for model in MODELS] == [model.table for model in strict]
+    for fast, whole in zip(MODELS, strict, strict=True):
+        assert (fast.sql, fast.depends_on) == (whole.sql, whole.depends_on)
+        assert fast.description.model_dump() == whole.description.model_dump(exclude={"tests"})
 
 
 @every_model

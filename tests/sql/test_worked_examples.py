@@ -64,13 +64,12 @@ def test_usage_types_fall_into_the_published_categories() -> None:
 
 def test_byte_hours_become_gb_months_and_dollars() -> None:
     case = example("aws-s3-byte-hours-to-gb-month")
-    charge = {"meter_id": "m", "tags": "", "usage_date": "2026-03-31", "usage_unit": "Byte-Hrs"}
     asked = Example(
         given={
             "intermediate.int_charges_summed_daily": [
-                {**charge, "usage_quantity": case["expected"]["byte_hours"]}
+                {"charge_id": 1, "usage_date": "2026-03-31", "usage_quantity": case["expected"]["byte_hours"]}
             ],
-            "intermediate.int_meters_classified": [{"meter_id": "m", "provider": "aws"}],
+            "intermediate.int_charges_placed": [{"charge_id": 1, "unit_bytes": 1, "unit_per": "hour"}],
         },
         expect=[{"gb_month": case["expected"]["gb_months"]}],
     )

@@ -290,12 +290,11 @@ def test_gateways_cost_by_the_hour_and_by_the_gb() -> None:
 
 def test_scratch_of_eight_hours_a_day_costs_its_hours() -> None:
     case = example("aws-s3-express-8h-per-day-ml-scratch")
-    charge = {"meter_id": "m", "tags": "", "usage_date": "2026-03-31", "usage_unit": "Byte-Hrs"}
     given = {
         "intermediate.int_charges_summed_daily": [
-            {**charge, "usage_quantity": case["expected"]["byte_hours"]}
+            {"charge_id": 1, "usage_date": "2026-03-31", "usage_quantity": case["expected"]["byte_hours"]}
         ],
-        "intermediate.int_meters_classified": [{"meter_id": "m", "provider": "aws"}],
+        "intermediate.int_charges_placed": [{"charge_id": 1, "unit_bytes": 1, "unit_per": "hour"}],
     }
     exact = Decimal(case["expected"]["byte_hours"]) / GIB / case["inputs"]["hours_in_month"]
     stored = exact.quantize(Decimal("1e-12"))
