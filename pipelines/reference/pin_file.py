@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipelines.domain.pins import Pins, parse_pins
-from pipelines.errors import Terminal
+from pipelines.reference.written import read_written
 
 
 def read_pins(base: Path, name: str | None) -> Pins:
@@ -15,13 +15,5 @@ def read_pins(base: Path, name: str | None) -> Pins:
     if name is None:
         return Pins()
     path = base / name
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise Terminal(
-            f"the file of pins cannot be read: {reason}",
-            where=str(path),
-            fix="Name a readable file as 'pins' in moraine.yaml; its path starts at that file.",
-        ) from None
-    return parse_pins(text, origin=str(path))
+    fix = "Name a readable file as 'pins' in moraine.yaml; its path starts at that file."
+    return parse_pins(read_written(path, "the file of pins", fix), origin=str(path))

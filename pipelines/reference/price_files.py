@@ -11,6 +11,7 @@ from pathlib import Path
 from pipelines.domain.yaml_text import line_of, parse_yaml
 from pipelines.errors import Terminal
 from pipelines.reference.price_list import FOREVER, Key, Price, PriceList
+from pipelines.reference.written import read_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +29,8 @@ def read_price_file(path: Path) -> PriceList:
     Raises:
         Terminal: it is missing, has another form, or leaves gaps or overlaps; the message names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise Terminal(
-            f"the price file cannot be read: {reason}",
-            where=str(path),
-            fix="Name a readable file under 'prices' in moraine.yaml; paths start at that file.",
-        ) from None
-    return parse_prices(text, origin=str(path))
+    fix = "Name a readable file under 'prices' in moraine.yaml; paths start at that file."
+    return parse_prices(read_written(path, "the price file", fix), origin=str(path))
 
 
 def parse_prices(text: str, *, origin: str) -> PriceList:

@@ -17,15 +17,28 @@ signatures as (
 
     select distinct signature from directories
 
+    where signature != ''
+
+),
+
+blocks as (
+
+    select
+        signature,
+        unnest(string_split(signature, ' ')) as block
+
+    from signatures
+
 ),
 
 kinds as (
 
     select
         signature,
-        unnest(string_split(signature, ' '))::bigint as name_kind
+        split_part(block, ':', 1)::bigint as kind_block,
+        split_part(block, ':', 2)::bigint as kind_bits
 
-    from signatures
+    from blocks
 
 ),
 
@@ -40,7 +53,9 @@ anchors as (
     from kinds
 
     inner join file_names
-        on kinds.name_kind = file_names.name_kind
+        on
+            file_names.name_kind // 62 = kinds.kind_block
+            and (kinds.kind_bits >> (file_names.name_kind % 62)::integer) & 1 = 1
 
 )
 

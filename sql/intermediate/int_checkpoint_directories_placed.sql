@@ -35,44 +35,47 @@ rules as (
 places as (
 
     select
+        checkpoints.checkpoint_number,
+        directories.directory_number,
         directories.provider,
         directories.bucket,
         directories.directory,
+        checkpoints.layout_id,
         directories.folder_shape,
         directories.folder_rule,
         directories.is_top,
-        directories.is_temporary,
         false as is_final,
-        checkpoints.layout_id,
-        checkpoints.checkpoint_id
+        directories.is_temporary
 
     from directories
 
     inner join checkpoints
-        on
-            directories.provider = checkpoints.provider
-            and directories.bucket = checkpoints.bucket
-            and directories.checkpoint_directory = checkpoints.directory
-
-    where checkpoints.grain = 'directory'
+        on directories.folder_number = checkpoints.folder_number
 
     union all
 
     select
-        provider,
-        bucket,
-        directory,
+        checkpoints.checkpoint_number,
+        signed.directory_number,
+        checkpoints.provider,
+        checkpoints.bucket,
+        checkpoints.directory,
+        checkpoints.layout_id,
         '' as folder_shape,
-        null as folder_rule,
+        null::varchar as folder_rule,
         true as is_top,
-        false as is_temporary,
         true as is_final,
-        layout_id,
-        checkpoint_id
+        false as is_temporary
 
     from checkpoints
 
-    where grain = 'run'
+    left outer join signed
+        on
+            checkpoints.provider = signed.provider
+            and checkpoints.bucket = signed.bucket
+            and checkpoints.directory = signed.directory
+
+    where checkpoints.grain = 'run'
 
 ),
 
@@ -118,16 +121,13 @@ deciding_signatures as (
 deciding_files as (
 
     select distinct
-        places.checkpoint_id,
+        places.checkpoint_number,
         deciding_signatures.file_rule
 
     from places
 
     inner join signed
-        on
-            places.provider = signed.provider
-            and places.bucket = signed.bucket
-            and places.directory = signed.directory
+        on places.directory_number = signed.directory_number
 
     inner join deciding_signatures
         on
@@ -139,7 +139,7 @@ deciding_files as (
 deciding as (
 
     select
-        checkpoint_id,
+        checkpoint_number,
         string_agg('|' || file_rule || '|', '' order by file_rule) as rules_there
 
     from deciding_files
@@ -148,36 +148,77 @@ deciding as (
 
 ),
 
--- What a name means depends on where it is. Such contexts are few, and get a number.
-in_context as (
+ruled as (
 
     select
-        places.provider,
-        places.bucket,
-        places.directory,
-        null::varchar as leaf,
-        places.layout_id,
-        places.checkpoint_id,
-        places.folder_shape,
-        places.folder_rule,
-        coalesce(deciding.rules_there, '') as rules_there,
-        dense_rank() over (
-            order by
-                places.layout_id,
-                places.folder_shape,
-                places.folder_rule,
-                places.is_top,
-                places.is_final,
-                coalesce(deciding.rules_there, '')
-        ) as context_number,
-        places.is_top,
-        places.is_final,
-        places.is_temporary
+        places.*,
+        coalesce(deciding.rules_there, '') as rules_there
 
     from places
 
     left outer join deciding
-        on places.checkpoint_id = deciding.checkpoint_id
+        on places.checkpoint_number = deciding.checkpoint_number
+
+),
+
+contexts as (
+
+    select distinct
+        layout_id,
+        folder_shape,
+        folder_rule,
+        is_top,
+        is_final,
+        is_temporary,
+        rules_there
+
+    from ruled
+
+),
+
+-- What a name means depends on where it is. Such contexts are few, and get a number.
+numbered_contexts as (
+
+    select
+        *,
+        row_number() over (
+            order by
+                layout_id, folder_shape, folder_rule, is_top, is_final, is_temporary, rules_there
+        ) as context_number
+
+    from contexts
+
+),
+
+in_context as (
+
+    select
+        ruled.checkpoint_number,
+        ruled.directory_number,
+        ruled.provider,
+        ruled.bucket,
+        ruled.directory,
+        null::varchar as leaf,
+        ruled.layout_id,
+        ruled.folder_shape,
+        ruled.folder_rule,
+        ruled.rules_there,
+        numbered_contexts.context_number,
+        ruled.is_top,
+        ruled.is_final,
+        ruled.is_temporary
+
+    from ruled
+
+    inner join numbered_contexts
+        on
+            ruled.layout_id = numbered_contexts.layout_id
+            and ruled.folder_shape = numbered_contexts.folder_shape
+            and ruled.folder_rule is not distinct from numbered_contexts.folder_rule
+            and ruled.is_top = numbered_contexts.is_top
+            and ruled.is_final = numbered_contexts.is_final
+            and ruled.is_temporary = numbered_contexts.is_temporary
+            and ruled.rules_there = numbered_contexts.rules_there
 
 ),
 
@@ -185,12 +226,13 @@ in_context as (
 single_files as (
 
     select
+        checkpoint_number,
+        null::bigint as directory_number,
         provider,
         bucket,
         directory,
         leaf,
         layout_id,
-        checkpoint_id,
         '' as folder_shape,
         null::varchar as folder_rule,
         '' as rules_there,
@@ -219,7 +261,7 @@ unioned as (
 numbered as (
 
     select
-        row_number() over (order by context_number, layout_id) as place_number,
+        row_number() over (order by checkpoint_number, directory_number) as place_number,
         *
 
     from unioned

@@ -13,39 +13,56 @@ name_rules as (
 
 ),
 
+-- A layout that takes any name gives way to one that knows this name.
+ranked_rules as (
+
+    select
+        layout_id,
+        name_rule,
+        row_number() over (
+            order by is_any_name asc, specific desc, layout_id asc, name_rule asc
+        ) as rule_rank
+
+    from name_rules
+
+),
+
 ranked as (
 
     select
-        places.*,
-        row_number() over (
-            partition by places.provider, places.bucket, places.directory
-            -- A layout that takes any name gives way to one that knows this name.
-            order by name_rules.is_any_name asc, name_rules.specific desc, places.layout_id asc
-        ) as place_rank
+        places.provider,
+        places.bucket,
+        places.directory,
+        places.checkpoint_name,
+        places.levels_down,
+        min(ranked_rules.rule_rank) as rule_rank
 
     from places
 
-    inner join name_rules
+    inner join ranked_rules
         on
-            places.layout_id = name_rules.layout_id
-            and places.name_rule = name_rules.name_rule
+            places.layout_id = ranked_rules.layout_id
+            and places.name_rule = ranked_rules.name_rule
+
+    group by all
 
 ),
 
 folders as (
 
     select
-        provider,
-        bucket,
-        directory,
-        checkpoint_name,
-        layout_id,
-        name_rule,
-        levels_down
+        ranked.provider,
+        ranked.bucket,
+        ranked.directory,
+        ranked.checkpoint_name,
+        ranked_rules.layout_id,
+        ranked_rules.name_rule,
+        ranked.levels_down
 
     from ranked
 
-    where place_rank = 1
+    inner join ranked_rules
+        on ranked.rule_rank = ranked_rules.rule_rank
 
 ),
 
@@ -100,7 +117,10 @@ nested as (
 
 outermost as (
 
-    select folders.*
+    select
+        row_number() over (order by folders.provider, folders.bucket, folders.directory)
+            as folder_number,
+        folders.*
 
     from folders
 

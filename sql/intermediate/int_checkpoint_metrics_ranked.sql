@@ -7,9 +7,17 @@ files as (
 
 ),
 
-checkpoints as (
+found as (
+
+    select * from intermediate.int_checkpoints_found
+
+),
+
+complete as (
 
     select * from intermediate.int_checkpoints_judged
+
+    where state = 'complete'
 
 ),
 
@@ -31,15 +39,24 @@ metric_words as (
 
 ),
 
+checkpoints as (
+
+    select found.*
+
+    from found
+
+    inner join complete
+        on found.checkpoint_number = complete.checkpoint_number
+
+),
+
 in_names as (
 
     select
+        checkpoints.checkpoint_number,
+        checkpoints.series_number,
         checkpoints.checkpoint_id,
-        checkpoints.provider,
-        checkpoints.bucket,
-        checkpoints.save_directory,
         checkpoints.layout_id,
-        checkpoints.framework,
         unnest(
             regexp_extract_all(
                 checkpoints.checkpoint_name,
@@ -52,20 +69,16 @@ in_names as (
     inner join layouts
         on checkpoints.layout_id = layouts.layout_id
 
-    where
-        checkpoints.state = 'complete'
-        and layouts.best_recorded = 'name'
+    where layouts.best_recorded = 'name'
 
 ),
 
 paired as (
 
     select
+        in_names.checkpoint_number,
+        in_names.series_number,
         in_names.checkpoint_id,
-        in_names.provider,
-        in_names.bucket,
-        in_names.save_directory,
-        in_names.framework,
         split_part(in_names.pair, '=', 1) as metric,
         split_part(in_names.pair, '=', 2) as measured_text
 
@@ -81,38 +94,31 @@ paired as (
 
     -- Names that join metric and value otherwise, as their layout says.
     select
+        checkpoint_number,
+        series_number,
         checkpoint_id,
-        provider,
-        bucket,
-        save_directory,
-        framework,
         named_metric as metric,
         named_value as measured_text
 
     from checkpoints
 
-    where
-        state = 'complete'
-        and named_metric != ''
+    where named_metric != ''
 
 ),
 
 saves as (
 
     select
+        checkpoint_number,
+        series_number,
         checkpoint_id,
-        provider,
-        bucket,
-        save_directory,
-        framework,
         layout_id,
-        count(*) over (partition by provider, bucket, save_directory, framework) as save_count
+        count(*) over (partition by series_number) as save_count
 
     from checkpoints
 
     where
-        state = 'complete'
-        and grain != 'run'
+        grain != 'run'
         and checkpoint_kind = 'intermediate'
 
 ),
@@ -120,11 +126,9 @@ saves as (
 measured as (
 
     select
+        checkpoint_number,
+        series_number,
         checkpoint_id,
-        provider,
-        bucket,
-        save_directory,
-        framework,
         'name' as told_in,
         '' as leaf,
         metric,
@@ -139,11 +143,9 @@ measured as (
     union all
 
     select
+        saves.checkpoint_number,
+        saves.series_number,
         saves.checkpoint_id,
-        saves.provider,
-        saves.bucket,
-        saves.save_directory,
-        saves.framework,
         'file' as told_in,
         files.leaf,
         files.metric_name as metric,
@@ -212,30 +214,21 @@ ranked as (
         rank() over (
             partition by
                 measured.told_in,
-                measured.provider,
-                measured.bucket,
-                measured.save_directory,
-                measured.framework,
+                measured.series_number,
                 measured.metric
             order by measured.measured
         ) as rank_from_lowest,
         rank() over (
             partition by
                 measured.told_in,
-                measured.provider,
-                measured.bucket,
-                measured.save_directory,
-                measured.framework,
+                measured.series_number,
                 measured.metric
             order by measured.measured desc
         ) as rank_from_highest,
         count(*) over (
             partition by
                 measured.told_in,
-                measured.provider,
-                measured.bucket,
-                measured.save_directory,
-                measured.framework,
+                measured.series_number,
                 measured.metric
         ) = measured.save_count as is_known_of_all
 
@@ -249,6 +242,8 @@ ranked as (
 judged as (
 
     select
+        checkpoint_number,
+        series_number,
         checkpoint_id,
         told_in,
         leaf,

@@ -5,6 +5,8 @@ directories as (
 
     select * from intermediate.int_directories_signed
 
+    where signature != ''
+
 ),
 
 anchors as (
@@ -108,16 +110,53 @@ begun as (
 
 ),
 
+folders_around as (
+
+    select distinct around from begun
+
+),
+
+arounds as (
+
+    select
+        around,
+        regexp_replace(replace(around, '#', '!'), '[0-9]+', '#', 'g') as around_shape
+
+    from folders_around
+
+),
+
+placed as (
+
+    select
+        begun.provider,
+        begun.bucket,
+        begun.signature,
+        begun.levels_up,
+        begun.levels_down,
+        begun.directory,
+        begun.checkpoint_name,
+        arounds.around_shape,
+        begun.anchor_folder
+
+    from begun
+
+    left outer join arounds
+        on begun.around = arounds.around
+
+),
+
+-- Runs call their saves alike; only the folder around differs from run to run.
 names as (
 
     select distinct
         signature,
         levels_up,
         checkpoint_name,
-        around,
+        around_shape,
         anchor_folder
 
-    from begun
+    from placed
 
 ),
 
@@ -126,7 +165,6 @@ shaped as (
     select
         *,
         regexp_replace(replace(checkpoint_name, '#', '!'), '[0-9]+', '#', 'g') as shape,
-        regexp_replace(replace(around, '#', '!'), '[0-9]+', '#', 'g') as around_shape,
         regexp_replace(replace(anchor_folder, '#', '!'), '[0-9]+', '#', 'g') as anchor_shape
 
     from names
@@ -189,7 +227,7 @@ proved as (
         shaped.signature,
         shaped.levels_up,
         shaped.checkpoint_name,
-        shaped.around,
+        shaped.around_shape,
         shaped.anchor_folder,
         matched.layout_id,
         matched.name_rule
@@ -217,23 +255,23 @@ proved as (
 named as (
 
     select distinct
-        begun.provider,
-        begun.bucket,
-        begun.directory,
-        begun.checkpoint_name,
+        placed.provider,
+        placed.bucket,
+        placed.directory,
+        placed.checkpoint_name,
         proved.layout_id,
         proved.name_rule,
-        begun.levels_down
+        placed.levels_down
 
-    from begun
+    from placed
 
     inner join proved
         on
-            begun.signature = proved.signature
-            and begun.levels_up = proved.levels_up
-            and begun.checkpoint_name = proved.checkpoint_name
-            and begun.around is not distinct from proved.around
-            and begun.anchor_folder = proved.anchor_folder
+            placed.signature = proved.signature
+            and placed.levels_up = proved.levels_up
+            and placed.checkpoint_name = proved.checkpoint_name
+            and placed.around_shape is not distinct from proved.around_shape
+            and placed.anchor_folder = proved.anchor_folder
 
 )
 

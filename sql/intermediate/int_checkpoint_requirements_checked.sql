@@ -3,19 +3,13 @@ with
 
 checkpoints as (
 
-    select * from intermediate.int_checkpoints_found
+    select * from intermediate.int_checkpoints_measured
 
 ),
 
-files as (
+rules as (
 
-    select * from intermediate.int_checkpoint_files_counted
-
-),
-
-places as (
-
-    select * from intermediate.int_checkpoint_directories_placed
+    select * from reference.layout_files
 
 ),
 
@@ -49,31 +43,19 @@ asking as (
 
 ),
 
-rules_there as (
-
-    select distinct
-        places.checkpoint_id,
-        files.file_rule
-
-    from files
-
-    inner join places
-        on files.place_number = places.place_number
-
-    inner join asking
-        on
-            places.layout_id = asking.layout_id
-            and files.file_rule = asking.file_rule
-
-),
-
-listed as (
+-- A bit for each rule that a requirement asks for, or that calls for one.
+asked_rules as (
 
     select
-        checkpoint_id,
-        array_to_string(list_sort(list(file_rule)), ' ') as contents
+        asking.layout_id,
+        bit_or(1::bigint << rules.rule_order::integer) as asked_bits
 
-    from rules_there
+    from asking
+
+    inner join rules
+        on
+            asking.layout_id = rules.layout_id
+            and asking.file_rule = rules.file_rule
 
     group by all
 
@@ -82,18 +64,17 @@ listed as (
 held as (
 
     select
-        checkpoints.checkpoint_id,
+        checkpoints.checkpoint_number,
         checkpoints.provider,
-        checkpoints.bucket,
-        checkpoints.save_directory,
+        checkpoints.series_number,
         checkpoints.layout_id,
         checkpoints.grain != 'run' as is_save,
-        coalesce(listed.contents, '') as contents
+        checkpoints.rule_bits & asked_rules.asked_bits as contents
 
     from checkpoints
 
-    left outer join listed
-        on checkpoints.checkpoint_id = listed.checkpoint_id
+    inner join asked_rules
+        on checkpoints.layout_id = asked_rules.layout_id
 
 ),
 
@@ -113,13 +94,18 @@ kinds as (
 kind_rules as (
 
     select
-        layout_id,
-        provider,
-        is_save,
-        contents,
-        unnest(string_split(contents, ' ')) as file_rule
+        kinds.layout_id,
+        kinds.provider,
+        kinds.is_save,
+        kinds.contents,
+        rules.file_rule
 
     from kinds
+
+    inner join rules
+        on
+            kinds.layout_id = rules.layout_id
+            and (kinds.contents >> rules.rule_order::integer) & 1 = 1
 
 ),
 
@@ -218,9 +204,7 @@ compared as (
 met_by_siblings as (
 
     select distinct
-        held.provider,
-        held.bucket,
-        held.save_directory,
+        held.series_number,
         held.layout_id,
         compared.requirement
 
@@ -242,7 +226,7 @@ met_by_siblings as (
 unmet as (
 
     select distinct
-        held.checkpoint_id,
+        held.checkpoint_number,
         compared.what
 
     from held
@@ -256,9 +240,7 @@ unmet as (
 
     left outer join met_by_siblings
         on
-            held.provider = met_by_siblings.provider
-            and held.bucket = met_by_siblings.bucket
-            and held.save_directory = met_by_siblings.save_directory
+            held.series_number = met_by_siblings.series_number
             and held.layout_id = met_by_siblings.layout_id
             and compared.requirement = met_by_siblings.requirement
 

@@ -24,8 +24,10 @@ rules as (
 numbered as (
 
     select
+        places.checkpoint_number,
+        places.layout_id,
         files.place_number,
-        files.file_rule,
+        files.rule_number,
         files.shard_total,
         files.column_number,
         files.number_block,
@@ -43,36 +45,17 @@ numbered as (
     inner join rules
         on
             places.layout_id = rules.layout_id
-            and files.file_rule = rules.file_rule
-
-),
-
--- Files of one rank in two classes are one rank.
-blocks as (
-
-    select
-        place_number,
-        file_rule,
-        shard_total,
-        column_number,
-        number_block,
-        ranks_with,
-        has_ranks,
-        has_columns,
-        bit_or(number_bits) as number_bits,
-        max(highest_rank) as highest_rank
-
-    from numbered
-
-    group by all
+            and files.rule_number = rules.rule_order
 
 ),
 
 counted as (
 
     select
+        checkpoint_number,
+        layout_id,
         place_number,
-        file_rule,
+        rule_number,
         shard_total,
         ranks_with,
         has_ranks,
@@ -83,7 +66,7 @@ counted as (
         max(highest_rank) as highest_rank,
         max(column_number) as highest_column
 
-    from blocks
+    from numbered
 
     group by all
 
@@ -109,8 +92,10 @@ grids as (
 in_grids as (
 
     select
+        counted.checkpoint_number,
+        counted.layout_id,
         counted.place_number,
-        counted.file_rule,
+        counted.rule_number,
         0 as shard_total,
         sum(counted.number_count)::bigint as shards_there,
         max(
@@ -134,8 +119,10 @@ in_grids as (
 totals as (
 
     select
+        checkpoint_number,
+        layout_id,
         place_number,
-        file_rule,
+        rule_number,
         shard_total,
         sum(number_count)::bigint as shards_there,
         shard_total as shards_expected,
@@ -158,7 +145,7 @@ meant as (
 
     qualify
         row_number() over (
-            partition by place_number, file_rule
+            partition by place_number, rule_number
             order by
                 shards_there >= shards_expected desc,
                 shards_there desc,

@@ -31,7 +31,7 @@ present as (
 
     select distinct
         broken.place_number,
-        broken.file_rule,
+        broken.rule_number,
         case
             when broken.rank_total is null then files.number_block * 62 + bit_numbers.bit_number
             else
@@ -44,7 +44,7 @@ present as (
     inner join files
         on
             broken.place_number = files.place_number
-            and broken.file_rule = files.file_rule
+            and broken.rule_number = files.rule_number
             and broken.shard_total = files.shard_total
 
     inner join bit_numbers
@@ -56,9 +56,9 @@ ordered as (
 
     select
         *,
-        row_number() over (partition by place_number, file_rule order by file_number)
+        row_number() over (partition by place_number, rule_number order by file_number)
         - 1 as place,
-        min(file_number) over (partition by place_number, file_rule) as lowest
+        min(file_number) over (partition by place_number, rule_number) as lowest
 
     from present
 
@@ -69,7 +69,7 @@ gaps as (
 
     select
         ordered.place_number,
-        ordered.file_rule,
+        ordered.rule_number,
         min(
             case
                 when
@@ -85,7 +85,7 @@ gaps as (
     inner join broken
         on
             ordered.place_number = broken.place_number
-            and ordered.file_rule = broken.file_rule
+            and ordered.rule_number = broken.rule_number
 
     group by all
 
@@ -94,8 +94,10 @@ gaps as (
 missing as (
 
     select
+        broken.checkpoint_number,
+        broken.layout_id,
         broken.place_number,
-        broken.file_rule,
+        broken.rule_number,
         broken.shards_there,
         broken.shards_expected,
         coalesce(gaps.gap_position, gaps.next_position) as first_missing,
@@ -106,7 +108,7 @@ missing as (
     inner join gaps
         on
             broken.place_number = gaps.place_number
-            and broken.file_rule = gaps.file_rule
+            and broken.rule_number = gaps.rule_number
 
 )
 

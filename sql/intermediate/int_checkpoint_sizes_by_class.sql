@@ -1,46 +1,54 @@
--- One row per checkpoint and storage class: how much of it lies there.
+-- One row per checkpoint and storage class: how much of it lies there, and in what kinds of files.
 with
 
-files as (
+members as (
 
-    select * from intermediate.int_checkpoint_files_counted
-
-),
-
-places as (
-
-    select * from intermediate.int_checkpoint_directories_placed
+    select * from intermediate.int_objects_grouped_to_checkpoints
 
 ),
 
-in_places as (
+told_apart as (
 
     select
-        place_number,
-        storage_class,
-        sum(object_count)::bigint as object_count,
-        sum(size_bytes)::bigint as size_bytes
+        checkpoint_number,
+        coalesce(storage_class, '') as storage_class,
+        rule_number,
+        size_bytes,
+        contains(role, 'weights') as has_weights,
+        role = 'optimizer' as is_optimizer,
+        role = 'pin' as is_pin,
+        role not in ('pin', 'aux') as is_of_layout,
+        is_marker,
+        is_unknown,
+        is_temporary,
+        last_modified_at
 
-    from files
-
-    group by all
+    from members
 
 ),
 
+-- A filter of an aggregate looks at every row once more; a case does not.
 summed as (
 
     select
-        places.checkpoint_id,
-        places.provider,
-        places.bucket,
-        in_places.storage_class,
-        sum(in_places.object_count)::bigint as object_count,
-        sum(in_places.size_bytes)::bigint as size_bytes
+        checkpoint_number,
+        storage_class,
+        bit_or(1::bigint << rule_number::integer) as rule_bits,
+        count(*) as object_count,
+        sum(size_bytes)::bigint as size_bytes,
+        coalesce(sum(case when has_weights then size_bytes end), 0)::bigint as weights_bytes,
+        coalesce(sum(case when is_optimizer then size_bytes end), 0)::bigint as optimizer_bytes,
+        count(case when has_weights then 1 end) as weights_count,
+        count(case when is_pin then 1 end) as pin_count,
+        count(case when is_of_layout then 1 end) as file_count,
+        count(case when is_marker then 1 end) as marker_count,
+        count(case when is_unknown then 1 end) as unknown_count,
+        count(case when is_temporary then 1 end) as temporary_count,
+        count(case when has_weights and size_bytes = 0 then 1 end) as empty_count,
+        min(last_modified_at) as first_modified_at,
+        max(last_modified_at) as last_modified_at
 
-    from in_places
-
-    inner join places
-        on in_places.place_number = places.place_number
+    from told_apart
 
     group by all
 

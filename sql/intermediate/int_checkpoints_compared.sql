@@ -12,7 +12,8 @@ metrics as (
 compared as (
 
     select
-        checkpoint_id,
+        checkpoint_number,
+        series_number,
         bool_or(is_best) as is_best,
         bool_or(may_be_best) as may_be_best,
         coalesce(

@@ -13,6 +13,12 @@ alike as (
 
 ),
 
+checkpoints as (
+
+    select * from intermediate.int_checkpoints_found
+
+),
+
 members as (
 
     select * from intermediate.int_objects_grouped_to_checkpoints
@@ -26,14 +32,14 @@ places as (
     from sized
 
     inner join alike
-        on sized.checkpoint_id = alike.checkpoint_id
+        on sized.checkpoint_number = alike.checkpoint_number
 
 ),
 
 written as (
 
     select
-        places.checkpoint_id,
+        places.checkpoint_number,
         places.first_modified_at,
         string_agg(
             coalesce(members.etag, '') || ' ' || members.size_bytes,
@@ -55,22 +61,26 @@ written as (
 copied as (
 
     select
-        checkpoint_id,
-        first_value(checkpoint_id) over (
-            partition by contents
-            order by first_modified_at, checkpoint_id
+        checkpoints.checkpoint_number,
+        checkpoints.checkpoint_id,
+        first_value(checkpoints.checkpoint_id) over (
+            partition by written.contents
+            order by written.first_modified_at, checkpoints.checkpoint_id
         ) as copy_of
 
     from written
 
-    where is_known
+    inner join checkpoints
+        on written.checkpoint_number = checkpoints.checkpoint_number
+
+    where written.is_known
 
 ),
 
 copies as (
 
     select
-        checkpoint_id,
+        checkpoint_number,
         copy_of
 
     from copied

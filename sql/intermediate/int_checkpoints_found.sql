@@ -1,21 +1,24 @@
 -- One row per checkpoint: where it is, what its name says, and the run it belongs to.
 with
 
-folders as (
+located as (
 
-    select * from intermediate.int_checkpoint_folders_chosen
-
-),
-
-files as (
-
-    select * from intermediate.int_checkpoint_files_named
+    select * from intermediate.int_checkpoints_located
 
 ),
 
-finals as (
+-- Asked for again and again: a step with several readers would keep all of it in memory.
+located_names as (
 
-    select * from intermediate.int_final_models_found
+    select * from intermediate.int_checkpoints_located
+
+    where name_rule is not null
+
+),
+
+located_saves as (
+
+    select * from intermediate.int_checkpoints_located
 
 ),
 
@@ -37,65 +40,43 @@ run_folders as (
 
 ),
 
-located as (
+-- Runs call their saves alike: what a name says is found once.
+names as (
 
-    select
-        folders.provider,
-        folders.bucket,
-        'directory' as grain,
-        folders.directory,
-        null::varchar as leaf,
-        left(folders.directory, length(folders.directory) - 1) as checkpoint_path,
-        left(folders.directory, length(folders.directory) - length(folders.checkpoint_name) - 1)
-            as save_directory,
-        folders.checkpoint_name,
-        folders.layout_id,
-        folders.name_rule
+    select distinct
+        layout_id,
+        name_rule,
+        checkpoint_name
 
-    from folders
-
-    union all
-
-    select
-        files.provider,
-        files.bucket,
-        'object' as grain,
-        files.directory,
-        files.leaf,
-        files.directory || files.leaf as checkpoint_path,
-        files.directory as save_directory,
-        files.leaf as checkpoint_name,
-        files.layout_id,
-        files.name_rule
-
-    from files
+    from located_names
 
 ),
 
-named as (
+told as (
 
     select
-        located.*,
-        layouts.framework,
+        names.layout_id,
+        names.name_rule,
+        names.checkpoint_name,
         name_rules.checkpoint_kind,
         name_rules.name_state,
         name_rules.needs_company,
         name_rules.is_best_by_name,
         name_rules.is_last_by_name,
-        regexp_extract(located.checkpoint_name, name_rules.metric_pattern, 1) as named_metric,
-        regexp_extract(located.checkpoint_name, name_rules.metric_pattern, 2) as named_value,
+        regexp_extract(names.checkpoint_name, name_rules.metric_pattern, 1) as named_metric,
+        regexp_extract(names.checkpoint_name, name_rules.metric_pattern, 2) as named_value,
         case
             when name_rules.is_sorted_by_digits
-                then left(regexp_replace(located.checkpoint_name, '[^0-9]+', '', 'g'), 17)
+                then left(regexp_replace(names.checkpoint_name, '[^0-9]+', '', 'g'), 17)
         end as sort_text,
         case
             when name_rules.is_step_last
-                then regexp_extract(located.checkpoint_name, '([0-9]+)[^0-9]*$', 1)
+                then regexp_extract(names.checkpoint_name, '([0-9]+)[^0-9]*$', 1)
             else
                 regexp_extract(
                     substr(
-                        located.checkpoint_name,
-                        instr(located.checkpoint_name, name_rules.step_after)
+                        names.checkpoint_name,
+                        instr(names.checkpoint_name, name_rules.step_after)
                         + length(name_rules.step_after)
                     ),
                     '^[0-9]+'
@@ -103,39 +84,45 @@ named as (
         end as step_text,
         case
             when name_rules.is_epoch_last
-                then regexp_extract(located.checkpoint_name, '([0-9]+)[^0-9]*$', 1)
-            when contains(located.checkpoint_name, name_rules.epoch_after)
+                then regexp_extract(names.checkpoint_name, '([0-9]+)[^0-9]*$', 1)
+            when contains(names.checkpoint_name, name_rules.epoch_after)
                 then
                     regexp_extract(
                         substr(
-                            located.checkpoint_name,
-                            instr(located.checkpoint_name, name_rules.epoch_after)
+                            names.checkpoint_name,
+                            instr(names.checkpoint_name, name_rules.epoch_after)
                             + length(name_rules.epoch_after)
                         ),
                         '^[0-9]+'
                     )
         end as epoch_text
 
-    from located
-
-    inner join layouts
-        on located.layout_id = layouts.layout_id
+    from names
 
     inner join name_rules
         on
-            located.layout_id = name_rules.layout_id
-            and located.name_rule = name_rules.name_rule
+            names.layout_id = name_rules.layout_id
+            and names.name_rule = name_rules.name_rule
 
 ),
 
--- `last.ckpt` may be anybody's: it counts in a folder for checkpoints, or beside a numbered one.
 save_directories as (
 
-    select distinct
-        layout_id,
-        save_directory
+    select
+        located_saves.provider,
+        located_saves.bucket,
+        located_saves.save_directory,
+        located_saves.layout_id,
+        coalesce(bool_or(not name_rules.needs_company), false) as has_company
 
-    from named
+    from located_saves
+
+    left outer join name_rules
+        on
+            located_saves.layout_id = name_rules.layout_id
+            and located_saves.name_rule = name_rules.name_rule
+
+    group by all
 
 ),
 
@@ -159,108 +146,118 @@ save_folders as (
 
 ),
 
-accompanied as (
+-- `last.ckpt` may be anybody's: it counts in a folder for checkpoints, or beside a numbered one.
+series as (
 
     select
-        named.*,
-        bool_or(not named.needs_company) over (
-            partition by named.provider, named.bucket, named.save_directory, named.framework
+        save_directories.provider,
+        save_directories.bucket,
+        save_directories.save_directory,
+        save_directories.layout_id,
+        layouts.framework,
+        dense_rank() over (
+            order by
+                save_directories.provider,
+                save_directories.bucket,
+                save_directories.save_directory,
+                layouts.framework
+        ) as series_number,
+        bool_or(save_directories.has_company) over (
+            partition by
+                save_directories.provider,
+                save_directories.bucket,
+                save_directories.save_directory,
+                layouts.framework
         ) as has_company,
         save_folders.folder as run_folder
 
-    from named
+    from save_directories
+
+    inner join layouts
+        on save_directories.layout_id = layouts.layout_id
 
     left outer join save_folders
         on
-            named.layout_id = save_folders.layout_id
-            and named.save_directory = save_folders.save_directory
-
-),
-
-numbered as (
-
-    select
-        provider,
-        bucket,
-        grain,
-        directory,
-        leaf,
-        checkpoint_path,
-        checkpoint_path as checkpoint_label,
-        save_directory,
-        case
-            when length(save_directory) > length(run_folder) + 1
-                then left(save_directory, length(save_directory) - length(run_folder) - 2)
-            else rtrim(save_directory, '/')
-        end as run,
-        checkpoint_name,
-        layout_id,
-        framework,
-        checkpoint_kind,
-        name_state,
-        is_best_by_name,
-        is_last_by_name,
-        named_metric,
-        named_value,
-        try_cast(step_text as bigint) as step,
-        try_cast(epoch_text as bigint) as epoch,
-        try_cast(sort_text as bigint) as sort_number
-
-    from accompanied
-
-    where not needs_company or has_company or run_folder is not null
-
-),
-
-finished as (
-
-    select
-        finals.provider,
-        finals.bucket,
-        'run' as grain,
-        finals.directory,
-        null::varchar as leaf,
-        left(finals.directory, length(finals.directory) - 1) as checkpoint_path,
-        left(finals.directory, length(finals.directory) - 1) || '#root' as checkpoint_label,
-        finals.directory as save_directory,
-        left(finals.directory, length(finals.directory) - 1) as run,
-        '' as checkpoint_name,
-        finals.layout_id,
-        layouts.framework,
-        'final' as checkpoint_kind,
-        'named' as name_state,
-        false as is_best_by_name,
-        false as is_last_by_name,
-        null::varchar as named_metric,
-        null::varchar as named_value,
-        null::bigint as step,
-        null::bigint as epoch,
-        null::bigint as sort_number
-
-    from finals
-
-    inner join layouts
-        on finals.layout_id = layouts.layout_id
+            save_directories.layout_id = save_folders.layout_id
+            and save_directories.save_directory = save_folders.save_directory
 
 ),
 
 found as (
 
-    select * from numbered
+    select
+        located.checkpoint_number,
+        located.folder_number,
+        series.series_number,
+        located.provider,
+        located.bucket,
+        located.grain,
+        located.directory,
+        located.leaf,
+        located.save_directory,
+        case
+            when located.grain = 'run' then left(located.directory, length(located.directory) - 1)
+            when length(located.save_directory) > length(series.run_folder) + 1
+                then
+                    left(
+                        located.save_directory,
+                        length(located.save_directory) - length(series.run_folder) - 2
+                    )
+            else rtrim(located.save_directory, '/')
+        end as run,
+        located.checkpoint_name,
+        located.layout_id,
+        series.framework,
+        coalesce(told.checkpoint_kind, 'final') as checkpoint_kind,
+        coalesce(told.name_state, 'named') as name_state,
+        coalesce(told.is_best_by_name, false) as is_best_by_name,
+        coalesce(told.is_last_by_name, false) as is_last_by_name,
+        told.named_metric,
+        told.named_value,
+        try_cast(told.step_text as bigint) as step,
+        try_cast(told.epoch_text as bigint) as epoch,
+        try_cast(told.sort_text as bigint) as sort_number
 
-    union all
+    from located
 
-    select * from finished
+    inner join series
+        on
+            located.provider = series.provider
+            and located.bucket = series.bucket
+            and located.save_directory = series.save_directory
+            and located.layout_id = series.layout_id
+
+    left outer join told
+        on
+            located.layout_id = told.layout_id
+            and located.name_rule = told.name_rule
+            and located.checkpoint_name = told.checkpoint_name
+
+    where
+        located.grain = 'run'
+        or not told.needs_company
+        or series.has_company
+        or series.run_folder is not null
 
 ),
 
 identified as (
 
     select
-        case provider when 'gcp' then 'gs://' else 's3://' end
-        || bucket || '/' || checkpoint_label as checkpoint_id,
-        case provider when 'gcp' then 'gs://' else 's3://' end
-        || bucket || '/' || checkpoint_path as checkpoint_uri,
+        checkpoint_number,
+        series_number,
+        folder_number,
+        case provider when 'gcp' then 'gs://' else 's3://' end || bucket || '/'
+        || case grain
+            when 'object' then directory || leaf
+            when 'run' then left(directory, length(directory) - 1) || '#root'
+            else left(directory, length(directory) - 1)
+        end as checkpoint_id,
+        case provider when 'gcp' then 'gs://' else 's3://' end || bucket || '/'
+        || case grain
+            when 'object' then directory || leaf
+            else left(directory, length(directory) - 1)
+        end as checkpoint_uri,
         provider,
         bucket,
         grain,

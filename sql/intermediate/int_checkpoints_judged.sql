@@ -7,6 +7,55 @@ checkpoints as (
 
 ),
 
+found as (
+
+    select * from intermediate.int_checkpoints_found
+
+),
+
+rules as (
+
+    select * from reference.layout_files
+
+),
+
+-- Asked for again: few are of these kinds, and a step with several readers keeps all of them.
+named_temporary as (
+
+    select checkpoint_number from intermediate.int_checkpoints_measured
+
+    where name_state = 'temporary'
+
+),
+
+in_temporary_folders as (
+
+    select checkpoint_number from intermediate.int_checkpoints_measured
+
+    where temporary_count > 0
+
+),
+
+with_empty_files as (
+
+    select
+        checkpoint_number,
+        empty_count
+
+    from intermediate.int_checkpoints_measured
+
+    where empty_count > 0
+
+),
+
+far_smaller as (
+
+    select checkpoint_number from intermediate.int_checkpoints_measured
+
+    where is_far_smaller and empty_count = 0
+
+),
+
 unmet as (
 
     select * from intermediate.int_checkpoint_requirements_checked
@@ -31,12 +80,6 @@ missing as (
 
 ),
 
-places as (
-
-    select * from intermediate.int_checkpoint_directories_placed
-
-),
-
 marked as (
 
     select distinct
@@ -57,45 +100,41 @@ marked as (
 gaps as (
 
     select
-        checkpoint_id,
+        checkpoint_number,
         1 as gap_order,
         'its name says that the save did not end' as gap
 
-    from checkpoints
-
-    where name_state = 'temporary'
+    from named_temporary
 
     union all
 
     select distinct
-        checkpoints.checkpoint_id,
+        found.checkpoint_number,
         1 as gap_order,
         'an object beside it says that it is being written or removed' as gap
 
-    from checkpoints
+    from found
 
     inner join marked
         on
-            checkpoints.provider = marked.provider
-            and checkpoints.bucket = marked.bucket
-            and checkpoints.save_directory = marked.directory
-            and starts_with(checkpoints.checkpoint_name || '.', marked.marked_name || '.')
+            found.provider = marked.provider
+            and found.bucket = marked.bucket
+            and found.save_directory = marked.directory
+            and starts_with(found.checkpoint_name || '.', marked.marked_name || '.')
 
     union all
 
     select
-        checkpoint_id,
+        checkpoint_number,
         2 as gap_order,
         'a folder in it has the name of a save that did not end' as gap
 
-    from checkpoints
-
-    where temporary_count > 0
+    from in_temporary_folders
 
     union all
 
     select
-        checkpoint_id,
+        checkpoint_number,
         3 as gap_order,
         what || ': missing' as gap
 
@@ -104,9 +143,9 @@ gaps as (
     union all
 
     select
-        places.checkpoint_id,
+        missing.checkpoint_number,
         4 as gap_order,
-        missing.file_rule || ': ' || missing.shards_there
+        rules.file_rule || ': ' || missing.shards_there
         || ' of ' || missing.shards_expected || ' files, missing '
         || case
             when missing.rank_total is null then 'shard ' || missing.first_missing
@@ -123,37 +162,35 @@ gaps as (
 
     from missing
 
-    inner join places
-        on missing.place_number = places.place_number
+    inner join rules
+        on
+            missing.layout_id = rules.layout_id
+            and missing.rule_number = rules.rule_order
 
     union all
 
     select
-        checkpoint_id,
+        checkpoint_number,
         5 as gap_order,
         empty_count || ' files that hold weights are empty' as gap
 
-    from checkpoints
-
-    where empty_count > 0
+    from with_empty_files
 
     union all
 
     select
-        checkpoint_id,
+        checkpoint_number,
         6 as gap_order,
         'less than a tenth of the size of its siblings' as gap
 
-    from checkpoints
-
-    where is_far_smaller and empty_count = 0
+    from far_smaller
 
 ),
 
 explained as (
 
     select
-        checkpoint_id,
+        checkpoint_number,
         string_agg(gap, '; ' order by gap_order, gap) as gaps
 
     from gaps
@@ -174,65 +211,51 @@ aged as (
     from checkpoints
 
     left outer join explained
-        on checkpoints.checkpoint_id = explained.checkpoint_id
+        on checkpoints.checkpoint_number = explained.checkpoint_number
 
 ),
 
 judged as (
 
     select
-        aged.checkpoint_id,
-        aged.checkpoint_uri,
-        aged.provider,
-        aged.bucket,
-        aged.grain,
-        aged.directory,
-        aged.leaf,
-        aged.save_directory,
-        aged.run,
-        aged.checkpoint_name,
-        aged.layout_id,
-        aged.framework,
-        aged.checkpoint_kind,
-        aged.name_state,
+        checkpoint_number,
+        series_number,
+        grain,
+        layout_id,
+        checkpoint_kind,
+        is_best_by_name,
+        is_last_by_name,
+        step,
+        epoch,
+        sort_number,
         case
-            when aged.name_state = 'trash' then 'marked_deleted'
-            when aged.gaps is null then 'complete'
-            when aged.is_young then 'in_progress'
-            when aged.has_weights then 'incomplete'
+            when name_state = 'trash' then 'marked_deleted'
+            when gaps is null then 'complete'
+            when is_young then 'in_progress'
+            when has_weights then 'incomplete'
             else 'stub'
         end as state,
         case
-            when aged.name_state = 'trash' then 'moved to a name that says it is deleted'
-            when aged.gaps is null then ''
-            when aged.is_young then 'less than 24 hours old when it was listed; ' || aged.gaps
-            else aged.gaps
+            when name_state = 'trash' then 'moved to a name that says it is deleted'
+            when gaps is null then ''
+            when is_young then 'less than 24 hours old when it was listed; ' || gaps
+            else gaps
         end as state_reason,
-        aged.is_best_by_name,
-        aged.is_last_by_name,
-        aged.named_metric,
-        aged.named_value,
-        aged.step,
-        aged.epoch,
-        aged.sort_number,
-        aged.object_count,
-        aged.size_bytes,
-        aged.weights_bytes,
-        aged.optimizer_bytes,
-        aged.weights_count,
-        aged.pin_count,
-        aged.file_count,
-        aged.marker_count,
-        aged.unknown_count,
-        aged.temporary_count,
-        aged.empty_count,
-        aged.shard_count,
-        aged.shards_expected,
-        aged.has_weights,
-        aged.is_far_smaller,
-        aged.first_modified_at,
-        aged.last_modified_at,
-        aged.snapshot_at
+        object_count,
+        size_bytes,
+        weights_bytes,
+        optimizer_bytes,
+        weights_count,
+        pin_count,
+        file_count,
+        marker_count,
+        unknown_count,
+        shard_count,
+        shards_expected,
+        has_weights,
+        is_far_smaller,
+        first_modified_at,
+        last_modified_at
 
     from aged
 

@@ -16,7 +16,7 @@ members as (
 marked as (
 
     select
-        sized.checkpoint_id,
+        sized.checkpoint_number,
         sized.object_count,
         sized.size_bytes,
         -- Both sides in one expression, or objects are summed before it shows that none are needed.
@@ -36,7 +36,7 @@ marked as (
 
 alike as (
 
-    select checkpoint_id
+    select checkpoint_number
 
     from marked
 

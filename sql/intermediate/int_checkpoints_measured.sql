@@ -7,9 +7,30 @@ checkpoints as (
 
 ),
 
-files as (
+-- Asked for again: a step with several readers would keep all of it in memory.
+single_files as (
 
-    select * from intermediate.int_checkpoint_files_counted
+    select * from intermediate.int_checkpoints_found
+
+    where grain = 'object'
+
+),
+
+siblings as (
+
+    select * from intermediate.int_checkpoints_found
+
+),
+
+sizes as (
+
+    select * from intermediate.int_checkpoint_sizes_by_class
+
+),
+
+sibling_sizes as (
+
+    select * from intermediate.int_checkpoint_sizes_by_class
 
 ),
 
@@ -19,39 +40,32 @@ expected as (
 
 ),
 
-places as (
-
-    select * from intermediate.int_checkpoint_directories_placed
-
-),
-
 listings as (
 
     select * from intermediate.int_listings_chosen
 
 ),
 
-in_places as (
+summed as (
 
     select
-        place_number,
+        checkpoint_number,
+        bit_or(rule_bits) as rule_bits,
         sum(object_count)::bigint as object_count,
         sum(size_bytes)::bigint as size_bytes,
-        coalesce(sum(size_bytes) filter (where contains(role, 'weights')), 0)::bigint
-            as weights_bytes,
-        coalesce(sum(size_bytes) filter (where role = 'optimizer'), 0)::bigint as optimizer_bytes,
-        coalesce(sum(object_count) filter (where contains(role, 'weights')), 0)::bigint
-            as weights_count,
-        coalesce(sum(object_count) filter (where role = 'pin'), 0)::bigint as pin_count,
-        coalesce(sum(object_count) filter (where role not in ('pin', 'aux')), 0)::bigint
-            as file_count,
+        sum(weights_bytes)::bigint as weights_bytes,
+        sum(optimizer_bytes)::bigint as optimizer_bytes,
+        sum(weights_count)::bigint as weights_count,
+        sum(pin_count)::bigint as pin_count,
+        sum(file_count)::bigint as file_count,
         sum(marker_count)::bigint as marker_count,
         sum(unknown_count)::bigint as unknown_count,
+        sum(temporary_count)::bigint as temporary_count,
         sum(empty_count)::bigint as empty_count,
         min(first_modified_at) as first_modified_at,
         max(last_modified_at) as last_modified_at
 
-    from files
+    from sizes
 
     group by all
 
@@ -60,7 +74,7 @@ in_places as (
 shards as (
 
     select
-        place_number,
+        checkpoint_number,
         sum(shards_there)::bigint as shard_count,
         sum(shards_expected)::bigint as shards_expected
 
@@ -70,34 +84,47 @@ shards as (
 
 ),
 
-summed as (
+single_series as (
+
+    select distinct
+        series_number,
+        layout_id
+
+    from single_files
+
+),
+
+compared_sizes as (
 
     select
-        places.checkpoint_id,
-        sum(in_places.object_count)::bigint as object_count,
-        sum(in_places.size_bytes)::bigint as size_bytes,
-        sum(in_places.weights_bytes)::bigint as weights_bytes,
-        sum(in_places.optimizer_bytes)::bigint as optimizer_bytes,
-        sum(in_places.weights_count)::bigint as weights_count,
-        sum(in_places.pin_count)::bigint as pin_count,
-        sum(in_places.file_count)::bigint as file_count,
-        sum(in_places.marker_count)::bigint as marker_count,
-        sum(in_places.unknown_count)::bigint as unknown_count,
-        coalesce(sum(in_places.object_count) filter (where places.is_temporary), 0)::bigint
-            as temporary_count,
-        sum(in_places.empty_count)::bigint as empty_count,
-        coalesce(sum(shards.shard_count), 0)::bigint as shard_count,
-        coalesce(sum(shards.shards_expected), 0)::bigint as shards_expected,
-        min(in_places.first_modified_at) as first_modified_at,
-        max(in_places.last_modified_at) as last_modified_at
+        single_series.series_number,
+        single_series.layout_id,
+        siblings.checkpoint_number,
+        sum(sibling_sizes.size_bytes)::bigint as size_bytes
 
-    from in_places
+    from sibling_sizes
 
-    inner join places
-        on in_places.place_number = places.place_number
+    inner join siblings
+        on sibling_sizes.checkpoint_number = siblings.checkpoint_number
 
-    left outer join shards
-        on in_places.place_number = shards.place_number
+    inner join single_series
+        on
+            siblings.series_number = single_series.series_number
+            and siblings.layout_id = single_series.layout_id
+
+    group by all
+
+),
+
+-- A file cut short says nothing in its name; its siblings do.
+largest_siblings as (
+
+    select
+        series_number,
+        layout_id,
+        max(size_bytes) as size_bytes
+
+    from compared_sizes
 
     group by all
 
@@ -106,27 +133,19 @@ summed as (
 measured as (
 
     select
-        checkpoints.checkpoint_id,
-        checkpoints.checkpoint_uri,
+        checkpoints.checkpoint_number,
+        checkpoints.series_number,
         checkpoints.provider,
-        checkpoints.bucket,
         checkpoints.grain,
-        checkpoints.directory,
-        checkpoints.leaf,
-        checkpoints.save_directory,
-        checkpoints.run,
-        checkpoints.checkpoint_name,
         checkpoints.layout_id,
-        checkpoints.framework,
         checkpoints.checkpoint_kind,
         checkpoints.name_state,
         checkpoints.is_best_by_name,
         checkpoints.is_last_by_name,
-        checkpoints.named_metric,
-        checkpoints.named_value,
         checkpoints.step,
         checkpoints.epoch,
         checkpoints.sort_number,
+        coalesce(summed.rule_bits, 0) as rule_bits,
         summed.object_count,
         summed.size_bytes,
         summed.weights_bytes,
@@ -138,17 +157,12 @@ measured as (
         summed.unknown_count,
         summed.temporary_count,
         summed.empty_count,
-        summed.shard_count,
-        summed.shards_expected,
+        coalesce(shards.shard_count, 0) as shard_count,
+        coalesce(shards.shards_expected, 0) as shards_expected,
         summed.weights_count > 0 as has_weights,
-        -- A file cut short says nothing in its name; its siblings do.
-        checkpoints.grain = 'object' and summed.size_bytes * 10 < max(summed.size_bytes) over (
-            partition by
-                checkpoints.provider,
-                checkpoints.bucket,
-                checkpoints.save_directory,
-                checkpoints.layout_id
-        ) as is_far_smaller,
+        checkpoints.grain = 'object'
+        and coalesce(summed.size_bytes * 10 < largest_siblings.size_bytes, false)
+            as is_far_smaller,
         summed.first_modified_at,
         summed.last_modified_at,
         listings.snapshot_at
@@ -156,7 +170,15 @@ measured as (
     from checkpoints
 
     inner join summed
-        on checkpoints.checkpoint_id = summed.checkpoint_id
+        on checkpoints.checkpoint_number = summed.checkpoint_number
+
+    left outer join shards
+        on checkpoints.checkpoint_number = shards.checkpoint_number
+
+    left outer join largest_siblings
+        on
+            checkpoints.series_number = largest_siblings.series_number
+            and checkpoints.layout_id = largest_siblings.layout_id
 
     left outer join listings
         on

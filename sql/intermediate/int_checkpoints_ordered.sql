@@ -12,10 +12,7 @@ checkpoints as (
 series as (
 
     select
-        provider,
-        bucket,
-        save_directory,
-        framework,
+        series_number,
         coalesce(
             bool_and(epoch is not null)
             filter (where checkpoint_kind = 'intermediate' and grain != 'run'),
@@ -38,68 +35,116 @@ series as (
 placed as (
 
     select
-        checkpoints.*,
+        checkpoints.checkpoint_number,
+        checkpoints.series_number,
+        checkpoints.layout_id,
+        checkpoints.checkpoint_kind,
         series.complete_count,
         case
             when checkpoints.sort_number is not null then checkpoints.sort_number
             when series.is_ordered_by_epochs or not series.has_steps then checkpoints.epoch
             else checkpoints.step
         end as place,
+        checkpoints.shards_expected,
+        checkpoints.file_count,
+        checkpoints.weights_count,
+        checkpoints.weights_bytes,
         checkpoints.state = 'complete'
         and checkpoints.grain != 'run'
         and checkpoints.checkpoint_kind = 'intermediate' as is_candidate,
         checkpoints.state = 'complete'
         and checkpoints.grain != 'run'
-        and checkpoints.is_last_by_name as is_last_copy
+        and checkpoints.is_last_by_name as is_last_copy,
+        checkpoints.grain != 'run' and checkpoints.state in ('incomplete', 'stub')
+            as is_unfinished,
+        checkpoints.state = 'marked_deleted' as is_deleted,
+        checkpoints.last_modified_at
 
     from checkpoints
 
     inner join series
+        on checkpoints.series_number = series.series_number
+
+),
+
+highest as (
+
+    select
+        series_number,
+        max(place) filter (where is_candidate) as first_place,
+        max(place) filter (where not is_deleted) as highest_place,
+        max(last_modified_at) filter (where is_candidate) as newest_at,
+        max(last_modified_at) filter (where is_last_copy) as last_copy_at,
+        coalesce(bool_or(is_last_copy and checkpoint_kind = 'final'), false) as has_final
+
+    from placed
+
+    group by all
+
+),
+
+-- Those without a place come last, together.
+next_highest as (
+
+    select
+        placed.series_number,
+        max(placed.place) as second_place
+
+    from placed
+
+    inner join highest
         on
-            checkpoints.provider = series.provider
-            and checkpoints.bucket = series.bucket
-            and checkpoints.save_directory = series.save_directory
-            and checkpoints.framework = series.framework
+            placed.series_number = highest.series_number
+            and placed.place < highest.first_place
+
+    where placed.is_candidate
+
+    group by all
 
 ),
 
 ranked as (
 
     select
-        *,
-        dense_rank() over (
-            partition by provider, bucket, save_directory, framework, is_candidate
-            order by place desc nulls last
-        ) as place_rank,
-        rank() over (
-            partition by provider, bucket, save_directory, framework, is_candidate
-            order by last_modified_at desc
-        ) as time_rank,
-        rank() over (
-            partition by provider, bucket, save_directory, framework, is_last_copy
-            order by last_modified_at desc
-        ) as last_copy_rank,
-        max(place) over (
-            partition by provider, bucket, save_directory, framework, state = 'marked_deleted'
-        ) as highest_place
+        placed.*,
+        highest.highest_place,
+        highest.newest_at,
+        highest.last_copy_at,
+        highest.has_final,
+        placed.is_candidate
+        and coalesce(placed.place = highest.first_place, highest.first_place is null)
+            as is_first_place,
+        placed.is_candidate
+        and highest.first_place is not null
+        and coalesce(
+            placed.place = next_highest.second_place,
+            placed.place is null and next_highest.second_place is null
+        ) as is_second_place,
+        placed.is_candidate and placed.last_modified_at = highest.newest_at as is_newest,
+        placed.is_last_copy
+        and coalesce(
+            placed.last_modified_at = highest.last_copy_at, highest.last_copy_at is null
+        ) as is_newest_last_copy
 
     from placed
+
+    inner join highest
+        on placed.series_number = highest.series_number
+
+    left outer join next_highest
+        on placed.series_number = next_highest.series_number
 
 ),
 
 newest as (
 
     select
-        provider,
-        bucket,
-        save_directory,
-        framework,
-        max(last_modified_at) filter (where is_candidate and place_rank = 1) as newest_place_at,
-        max(last_modified_at) filter (where is_candidate) as newest_at,
-        max(last_modified_at) filter (where is_last_copy) as last_copy_at,
-        coalesce(bool_or(is_last_copy and checkpoint_kind = 'final'), false) as has_final
+        series_number,
+        max(last_modified_at) as newest_place_at
 
     from ranked
+
+    where is_first_place
 
     group by all
 
@@ -109,9 +154,7 @@ newest as (
 newest_of_layout as (
 
     select
-        provider,
-        bucket,
-        save_directory,
+        series_number,
         layout_id,
         min(shards_expected) as newest_shards,
         min(file_count) as newest_file_count,
@@ -120,7 +163,7 @@ newest_of_layout as (
 
     from ranked
 
-    where is_candidate and place_rank = 1
+    where is_first_place
 
     group by all
 
@@ -129,43 +172,38 @@ newest_of_layout as (
 ordered as (
 
     select
-        ranked.checkpoint_id,
+        ranked.checkpoint_number,
         ranked.complete_count,
         coalesce(
             (
-                ranked.is_candidate
+                ranked.is_first_place
                 and ranked.place is not null
-                and ranked.place_rank = 1
-                and (newest.last_copy_at is null or newest.last_copy_at < newest.newest_place_at)
+                and (ranked.last_copy_at is null or ranked.last_copy_at < newest.newest_place_at)
             )
             or (
-                ranked.is_last_copy
-                and ranked.last_copy_rank = 1
+                ranked.is_newest_last_copy
                 and (
                     newest.newest_place_at is null
-                    or newest.newest_place_at <= newest.last_copy_at
+                    or newest.newest_place_at <= ranked.last_copy_at
                 )
             ),
             false
         ) as is_latest,
         coalesce(
-            ranked.is_candidate
-            and newest.newest_at > newest.newest_place_at
-            and (ranked.place_rank = 1 or ranked.time_rank = 1),
+            ranked.newest_at > newest.newest_place_at
+            and (ranked.is_first_place or ranked.is_newest),
             false
         ) as is_order_open,
         ranked.is_candidate and ranked.place is null as is_place_unknown,
         -- A final one may be an export, or a base model that lies there. Equal times say nothing.
         coalesce(
-            ranked.is_candidate
-            and ranked.place_rank = 1
-            and (newest.has_final or newest.last_copy_at = newest.newest_place_at),
+            ranked.is_first_place
+            and (ranked.has_final or ranked.last_copy_at = newest.newest_place_at),
             false
         ) as is_newest_beside_last,
         -- Only gaps between ranks show. Fewer than before may mean that the highest is missing.
         coalesce(
-            ranked.is_candidate
-            and ranked.place_rank = 2
+            ranked.is_second_place
             and (
                 ranked.shards_expected > newest_of_layout.newest_shards
                 or ranked.file_count > newest_of_layout.newest_file_count
@@ -174,27 +212,17 @@ ordered as (
             ),
             false
         ) as is_larger_than_latest,
-        coalesce(
-            ranked.grain != 'run'
-            and ranked.state in ('incomplete', 'stub')
-            and ranked.place = ranked.highest_place,
-            false
-        ) as is_newest_unfinished
+        coalesce(ranked.is_unfinished and ranked.place = ranked.highest_place, false)
+            as is_newest_unfinished
 
     from ranked
 
-    inner join newest
-        on
-            ranked.provider = newest.provider
-            and ranked.bucket = newest.bucket
-            and ranked.save_directory = newest.save_directory
-            and ranked.framework = newest.framework
+    left outer join newest
+        on ranked.series_number = newest.series_number
 
     left outer join newest_of_layout
         on
-            ranked.provider = newest_of_layout.provider
-            and ranked.bucket = newest_of_layout.bucket
-            and ranked.save_directory = newest_of_layout.save_directory
+            ranked.series_number = newest_of_layout.series_number
             and ranked.layout_id = newest_of_layout.layout_id
 
 )

@@ -16,7 +16,7 @@ team_prefixes as (
 owned as (
 
     select
-        checkpoints.checkpoint_id,
+        checkpoints.checkpoint_number,
         max_by(team_prefixes.team, length(team_prefixes.prefix)) as team
 
     from checkpoints

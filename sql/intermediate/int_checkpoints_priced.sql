@@ -7,29 +7,48 @@ sizes as (
 
 ),
 
+checkpoints as (
+
+    select * from intermediate.int_checkpoints_found
+
+),
+
 rates as (
 
     select * from intermediate.int_storage_rates_chosen
 
 ),
 
-priced as (
+costs as (
 
     select
-        sizes.checkpoint_id,
-        array_to_string(list_sort(list(sizes.storage_class)), ',') as storage_classes,
+        sizes.checkpoint_number,
+        sizes.storage_class,
         -- A gigabyte of a bill has 2^30 bytes. A class without a rate has no price, which is not 0.
-        sum(
-            (sizes.size_bytes::double / 1073741824 * rates.usd_gb_month::double)::decimal(18, 6)
-        )::decimal(18, 6) as cost_usd_month
+        (sizes.size_bytes::double / 1073741824 * rates.usd_gb_month::double)::decimal(18, 6)
+            as cost_usd_month
 
     from sizes
 
+    inner join checkpoints
+        on sizes.checkpoint_number = checkpoints.checkpoint_number
+
     left outer join rates
         on
-            sizes.provider = rates.provider
-            and sizes.bucket = rates.bucket
+            checkpoints.provider = rates.provider
+            and checkpoints.bucket = rates.bucket
             and sizes.storage_class = rates.storage_class
+
+),
+
+priced as (
+
+    select
+        checkpoint_number,
+        array_to_string(list_sort(list(storage_class)), ',') as storage_classes,
+        sum(cost_usd_month)::decimal(18, 6) as cost_usd_month
+
+    from costs
 
     group by all
 

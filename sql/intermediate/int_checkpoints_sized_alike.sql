@@ -16,7 +16,7 @@ places as (
 same_sizes as (
 
     select
-        checkpoint_id,
+        checkpoint_number,
         object_count,
         size_bytes,
         first_modified_at
@@ -35,7 +35,7 @@ placed as (
 
     select
         places.place_number,
-        same_sizes.checkpoint_id,
+        same_sizes.checkpoint_number,
         same_sizes.object_count,
         same_sizes.size_bytes,
         same_sizes.first_modified_at
@@ -43,7 +43,7 @@ placed as (
     from same_sizes
 
     inner join places
-        on same_sizes.checkpoint_id = places.checkpoint_id
+        on same_sizes.checkpoint_number = places.checkpoint_number
 
 )
 

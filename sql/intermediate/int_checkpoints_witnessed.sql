@@ -1,7 +1,13 @@
--- One row per checkpoint: what the state files of its run say of it.
+-- One row per checkpoint of a folder with state files that speak of one: what they say of it.
 with
 
-checkpoints as (
+found as (
+
+    select * from intermediate.int_checkpoints_found
+
+),
+
+judged as (
 
     select * from intermediate.int_checkpoints_judged
 
@@ -19,20 +25,56 @@ metrics as (
 
 ),
 
+speaking as (
+
+    select checkpoint_id from witnesses
+
+    union
+
+    select told_by_checkpoint_id as checkpoint_id from witnesses
+
+    union
+
+    select checkpoint_id from metrics
+
+),
+
+-- In most folders no file says anything: only the others are looked at.
+speaking_series as (
+
+    select distinct found.series_number
+
+    from found
+
+    inner join speaking
+        on found.checkpoint_id = speaking.checkpoint_id
+
+),
+
+checkpoints as (
+
+    select
+        judged.*,
+        found.checkpoint_id
+
+    from judged
+
+    inner join speaking_series
+        on judged.series_number = speaking_series.series_number
+
+    inner join found
+        on judged.checkpoint_number = found.checkpoint_number
+
+),
+
 saves as (
 
     select
         checkpoint_id,
-        provider,
-        bucket,
-        save_directory,
-        framework,
-        rank() over (
-            partition by provider, bucket, save_directory, framework
-            order by step desc nulls last
-        ) = 1
+        series_number,
+        rank() over (partition by series_number order by step desc nulls last) = 1
         or rank() over (
-            partition by provider, bucket, save_directory, framework
+            partition by series_number
             order by last_modified_at desc, step desc nulls last
         ) = 1 as is_newest
 
@@ -95,10 +137,7 @@ measured as (
 settled as (
 
     select
-        saves.provider,
-        saves.bucket,
-        saves.save_directory,
-        saves.framework,
+        saves.series_number,
         bool_and(heard.checkpoint_id is not null) filter (where saves.is_newest) as is_named,
         bool_and(coalesce(measured.is_known_of_all, false)) as is_measured
 
@@ -145,6 +184,7 @@ named as (
 witnessed as (
 
     select
+        checkpoints.checkpoint_number,
         checkpoints.checkpoint_id,
         named.latest_in is not null as is_told_latest,
         coalesce(named.latest_in, '') as latest_in,
@@ -173,11 +213,7 @@ witnessed as (
         on checkpoints.checkpoint_id = measured.checkpoint_id
 
     left outer join settled
-        on
-            checkpoints.provider = settled.provider
-            and checkpoints.bucket = settled.bucket
-            and checkpoints.save_directory = settled.save_directory
-            and checkpoints.framework = settled.framework
+        on checkpoints.series_number = settled.series_number
 
 )
 

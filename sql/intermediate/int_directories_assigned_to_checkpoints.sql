@@ -1,9 +1,9 @@
 -- One row per directory with objects that is, or lies below, the folder of a checkpoint.
 with
 
-objects as (
+directories as (
 
-    select * from intermediate.int_objects_listed
+    select * from intermediate.int_directories_signed
 
 ),
 
@@ -25,17 +25,6 @@ temporary_folders as (
 
 ),
 
-directories as (
-
-    select distinct
-        provider,
-        bucket,
-        directory
-
-    from objects
-
-),
-
 depths as (
 
     select distinct
@@ -51,6 +40,7 @@ depths as (
 cut as (
 
     select
+        directories.directory_number,
         directories.provider,
         directories.bucket,
         directories.directory,
@@ -69,10 +59,11 @@ cut as (
 below as (
 
     select
+        cut.directory_number,
+        folders.folder_number,
         cut.provider,
         cut.bucket,
         cut.directory,
-        folders.directory as checkpoint_directory,
         folders.layout_id,
         cut.directory = folders.directory as is_top,
         cut.segments[array_length(cut.segments) - 1] as folder,
@@ -160,10 +151,7 @@ recognised as (
 
 temporary as (
 
-    select distinct
-        shaped.provider,
-        shaped.bucket,
-        shaped.directory
+    select distinct shaped.directory_number
 
     from shaped
 
@@ -177,15 +165,16 @@ temporary as (
 assigned as (
 
     select
+        shaped.directory_number,
+        shaped.folder_number,
         shaped.provider,
         shaped.bucket,
         shaped.directory,
-        shaped.checkpoint_directory,
         shaped.layout_id,
         coalesce(recognised.folder_shape, '') as folder_shape,
         recognised.folder_rule,
         shaped.is_top,
-        temporary.directory is not null as is_temporary
+        temporary.directory_number is not null as is_temporary
 
     from shaped
 
@@ -195,10 +184,7 @@ assigned as (
             and shaped.folder_shape = recognised.shape_there
 
     left outer join temporary
-        on
-            shaped.provider = temporary.provider
-            and shaped.bucket = temporary.bucket
-            and shaped.directory = temporary.directory
+        on shaped.directory_number = temporary.directory_number
 
 )
 

@@ -1,4 +1,4 @@
--- One row per directory with files that prove something: which kinds of names it has.
+-- One row per directory with current objects: its number, and which kinds of names are in it.
 with
 
 objects as (
@@ -23,20 +23,26 @@ kinds as (
 
 ),
 
+-- A bit for each kind of name; files at the root of a bucket prove nothing.
 found as (
 
-    select distinct
+    select
         objects.provider,
         objects.bucket,
         objects.directory,
-        kinds.name_kind
+        coalesce(kinds.name_kind // 62, 0) as kind_block,
+        bit_or(
+            case
+                when objects.directory != '' then 1::bigint << (kinds.name_kind % 62)::integer
+            end
+        ) as kind_bits
 
     from objects
 
-    inner join kinds
+    left outer join kinds
         on objects.leaf = kinds.leaf
 
-    where objects.directory != ''
+    group by all
 
 ),
 
@@ -47,12 +53,33 @@ signed as (
         provider,
         bucket,
         directory,
-        array_to_string(list_sort(list(name_kind::varchar)), ' ') as signature
+        coalesce(
+            array_to_string(
+                list_sort(
+                    list(kind_block || ':' || kind_bits) filter (where kind_bits != 0)
+                ),
+                ' '
+            ),
+            ''
+        ) as signature
 
     from found
 
     group by all
 
+),
+
+numbered as (
+
+    select
+        row_number() over (order by provider, bucket, directory) as directory_number,
+        provider,
+        bucket,
+        directory,
+        signature
+
+    from signed
+
 )
 
-select * from signed
+select * from numbered

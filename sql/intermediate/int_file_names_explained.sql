@@ -1,9 +1,9 @@
 -- One row per file name and context: what the name means there. Never worked out per object.
 with
 
-directories as (
+contexts as (
 
-    select * from intermediate.int_checkpoint_directories_placed
+    select * from intermediate.int_checkpoint_contexts_listed
 
 ),
 
@@ -16,23 +16,6 @@ file_names as (
 rules as (
 
     select * from reference.layout_files
-
-),
-
-contexts as (
-
-    select distinct
-        context_number,
-        layout_id,
-        folder_shape,
-        folder_rule,
-        rules_there,
-        is_top,
-        is_final
-
-    from directories
-
-    where context_number is not null
 
 ),
 
@@ -98,7 +81,9 @@ named_files as (
         file_names.shard_total,
         file_names.rank_number,
         file_names.column_number,
-        rules.is_marker
+        rules.rule_order as rule_number,
+        rules.is_marker,
+        rules.shards_after is not null or rules.ranks_with is not null as is_counted
 
     from meanings
 

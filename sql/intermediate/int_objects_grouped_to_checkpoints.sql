@@ -14,9 +14,32 @@ single_objects as (
 
 ),
 
+-- Asked for again and again, for the same reason.
 places as (
 
     select * from intermediate.int_checkpoint_directories_placed
+
+    where leaf is null
+
+),
+
+places_with_names as (
+
+    select * from intermediate.int_checkpoint_directories_placed
+
+),
+
+single_places as (
+
+    select * from intermediate.int_checkpoint_directories_placed
+
+    where leaf is not null
+
+),
+
+contexts as (
+
+    select * from intermediate.int_checkpoint_contexts_listed
 
 ),
 
@@ -52,6 +75,12 @@ other_files as (
 
 ),
 
+sharing as (
+
+    select * from intermediate.int_directories_sharing_hashes
+
+),
+
 run_dates as (
 
     select * from intermediate.int_run_dates_noted
@@ -64,7 +93,9 @@ whole_folders as (
         layout_id,
         file_rule,
         file_role,
-        is_marker
+        rule_order,
+        is_marker,
+        shards_after is not null or ranks_with is not null as is_counted
 
     from rules
 
@@ -72,54 +103,63 @@ whole_folders as (
 
 ),
 
+-- All that a join of so many rows carries: texts would not fit into memory.
 directories as (
 
     select
-        places.place_number,
-        places.provider,
-        places.bucket,
-        places.directory,
-        places.layout_id,
-        places.context_number,
-        whole_folders.file_rule,
-        whole_folders.file_role,
-        whole_folders.is_marker,
-        layouts.rest_role,
-        places.is_final
+        checkpoint_number,
+        place_number,
+        context_number,
+        hash(provider, bucket, directory) as directory_hash
 
     from places
-
-    left outer join whole_folders
-        on
-            places.layout_id = whole_folders.layout_id
-            and places.folder_rule = whole_folders.file_rule
-
-    left outer join layouts
-        on places.layout_id = layouts.layout_id
-
-    where places.leaf is null
 
 ),
 
-single_places as (
+shared_directories as (
 
     select
-        place_number,
-        provider,
-        bucket,
-        directory,
-        leaf,
-        layout_id
+        places_with_names.place_number,
+        places_with_names.directory
 
-    from places
+    from places_with_names
 
-    where leaf is not null
+    inner join sharing
+        on places_with_names.directory_number = sharing.directory_number
+
+),
+
+explained_contexts as (
+
+    select
+        contexts.context_number,
+        contexts.layout_id,
+        whole_folders.file_rule,
+        whole_folders.file_role,
+        layouts.rest_role,
+        whole_folders.rule_order,
+        contexts.is_final,
+        contexts.is_temporary,
+        whole_folders.is_marker,
+        whole_folders.is_counted
+
+    from contexts
+
+    left outer join whole_folders
+        on
+            contexts.layout_id = whole_folders.layout_id
+            and contexts.folder_rule = whole_folders.file_rule
+
+    left outer join layouts
+        on contexts.layout_id = layouts.layout_id
 
 ),
 
 single_layouts as (
 
-    select distinct layout_id from single_places
+    select distinct layout_id from intermediate.int_checkpoint_directories_placed
+
+    where leaf is not null
 
 ),
 
@@ -129,7 +169,9 @@ single_names as (
     select
         file_names.*,
         rules.file_role,
-        rules.is_marker
+        rules.rule_order,
+        rules.is_marker,
+        rules.shards_after is not null or rules.ranks_with is not null as is_counted
 
     from file_names
 
@@ -152,34 +194,43 @@ single_names as (
 in_folders as (
 
     select
+        directories.checkpoint_number,
         directories.place_number,
         objects.leaf,
         objects.version_id,
-        coalesce(named_files.file_rule, directories.file_rule) as file_rule,
+        coalesce(named_files.file_rule, contexts.file_rule) as file_rule,
         coalesce(
             named_files.file_role,
-            directories.file_role,
+            contexts.file_role,
             other_files.file_role,
             -- A console leaves an empty object for the folder itself.
-            case when objects.leaf != '' then directories.rest_role end
+            case when objects.leaf != '' then contexts.rest_role end
         ) as file_role,
         objects.etag,
         objects.storage_class,
         objects.size_bytes,
+        coalesce(named_files.rule_number, contexts.rule_order) as rule_number,
         named_files.shard_number,
         named_files.shard_total,
         named_files.rank_number,
         named_files.column_number,
-        coalesce(named_files.is_marker, directories.is_marker, false) as is_marker,
+        coalesce(named_files.is_marker, contexts.is_marker, false) as is_marker,
+        coalesce(named_files.is_counted, contexts.is_counted, false) as is_counted,
+        contexts.is_temporary,
         objects.last_modified_at
 
     from objects
 
     inner join directories
         on
-            objects.provider = directories.provider
-            and objects.bucket = directories.bucket
-            and objects.directory = directories.directory
+            hash(objects.provider, objects.bucket, objects.directory)
+            = directories.directory_hash
+
+    left outer join shared_directories
+        on directories.place_number = shared_directories.place_number
+
+    inner join explained_contexts as contexts
+        on directories.context_number = contexts.context_number
 
     left outer join named_files
         on
@@ -189,19 +240,25 @@ in_folders as (
     -- Only names that no rule knows are asked for their ending.
     left outer join other_files
         on
-            directories.layout_id = other_files.layout_id
+            contexts.layout_id = other_files.layout_id
             and case
                 when named_files.file_rule is null then '.' || split_part(objects.leaf, '.', -1)
             end
             = other_files.extension
 
-    where named_files.file_rule is not null or not directories.is_final
+    where
+        (named_files.file_rule is not null or not contexts.is_final)
+        and (
+            shared_directories.place_number is null
+            or objects.directory = shared_directories.directory
+        )
 
 ),
 
 whole_files as (
 
     select
+        single_places.checkpoint_number,
         single_places.place_number,
         single_objects.leaf,
         single_objects.version_id,
@@ -210,11 +267,14 @@ whole_files as (
         single_objects.etag,
         single_objects.storage_class,
         single_objects.size_bytes,
+        single_names.rule_order as rule_number,
         single_names.shard_number,
         single_names.shard_total,
         single_names.rank_number,
         single_names.column_number,
         single_names.is_marker,
+        single_names.is_counted,
+        false as is_temporary,
         single_objects.last_modified_at
 
     from single_objects
@@ -265,6 +325,7 @@ members as (
 grouped as (
 
     select
+        checkpoint_number,
         place_number,
         leaf,
         version_id,
@@ -276,11 +337,14 @@ grouped as (
         etag,
         storage_class,
         size_bytes,
+        rule_number,
         shard_number,
         shard_total,
         rank_number,
         column_number,
         is_marker,
+        is_counted,
+        is_temporary,
         -- A console leaves an empty object for the folder itself. A pin that ran out says nothing.
         file_role is null
         and leaf != ''

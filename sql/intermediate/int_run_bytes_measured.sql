@@ -13,6 +13,12 @@ checkpoints as (
 
 ),
 
+found as (
+
+    select * from intermediate.int_checkpoints_found
+
+),
+
 sizes as (
 
     select * from intermediate.int_checkpoint_sizes_by_class
@@ -34,11 +40,11 @@ run_directories as (
 saved as (
 
     select
-        checkpoints.provider,
-        checkpoints.bucket,
-        checkpoints.run,
-        checkpoints.checkpoint_id,
-        checkpoints.grain,
+        found.provider,
+        found.bucket,
+        found.run,
+        found.checkpoint_id,
+        found.grain,
         sizes.storage_class,
         sizes.object_count,
         sizes.size_bytes,
@@ -56,12 +62,15 @@ saved as (
     from checkpoints
 
     inner join sizes
-        on checkpoints.checkpoint_id = sizes.checkpoint_id
+        on checkpoints.checkpoint_number = sizes.checkpoint_number
+
+    inner join found
+        on checkpoints.checkpoint_number = found.checkpoint_number
 
     inner join days
         on
-            checkpoints.provider = days.provider
-            and checkpoints.bucket = days.bucket
+            found.provider = days.provider
+            and found.bucket = days.bucket
 
     where days.snapshot_at is not null
 

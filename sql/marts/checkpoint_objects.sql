@@ -26,7 +26,7 @@ listed as (
         places.bucket,
         places.directory || members.leaf as object_key,
         members.version_id,
-        places.checkpoint_id,
+        checkpoints.checkpoint_id,
         checkpoints.framework,
         checkpoints.run,
         members.role,
@@ -44,7 +44,7 @@ listed as (
         on members.place_number = places.place_number
 
     left outer join checkpoints
-        on places.checkpoint_id = checkpoints.checkpoint_id
+        on places.checkpoint_number = checkpoints.checkpoint_number
 
 )
 

@@ -31,13 +31,11 @@ runs as (
 spaced as (
 
     select
-        checkpoint_id,
         bucket,
         run,
         framework,
         step,
-        lead(step) over (partition by bucket, run, framework order by step, checkpoint_id) - step
-            as gap
+        lead(step) over (partition by bucket, run, framework order by step) - step as gap
 
     from checkpoints
 

@@ -1,7 +1,13 @@
 -- One row per checkpoint.
 with
 
-checkpoints as (
+found as (
+
+    select * from intermediate.int_checkpoints_found
+
+),
+
+judged as (
 
     select * from intermediate.int_checkpoints_judged
 
@@ -55,10 +61,52 @@ needed as (
 
 ),
 
+named_best as (
+
+    select series_number from intermediate.int_checkpoints_judged
+
+    where is_best_by_name and state = 'complete'
+
+),
+
+-- Names of one folder's saves speak of the best, or none does.
+named_series as (
+
+    select series_number from compared
+
+    union
+
+    select series_number from named_best
+
+),
+
 joined as (
 
     select
-        checkpoints.*,
+        found.checkpoint_id,
+        found.checkpoint_uri,
+        found.provider,
+        found.bucket,
+        found.run,
+        found.framework,
+        found.grain,
+        found.checkpoint_kind,
+        found.step,
+        found.epoch,
+        judged.state,
+        judged.state_reason,
+        judged.object_count,
+        judged.marker_count,
+        judged.unknown_count,
+        judged.pin_count,
+        judged.shard_count,
+        judged.shards_expected,
+        judged.size_bytes,
+        judged.weights_bytes,
+        judged.optimizer_bytes,
+        judged.is_far_smaller,
+        judged.first_modified_at,
+        judged.last_modified_at,
         ordered.complete_count,
         ordered.is_latest,
         ordered.is_order_open,
@@ -68,28 +116,19 @@ joined as (
         ordered.is_newest_beside_last,
         case
             when registered.checkpoint_id is not null then 'registered'
-            else checkpoints.checkpoint_kind
+            else found.checkpoint_kind
         end as kind,
         registered.registered_as,
-        bool_or(
-            compared.checkpoint_id is not null
-            or (checkpoints.is_best_by_name and checkpoints.state = 'complete')
-        ) over (
-            partition by
-                checkpoints.provider,
-                checkpoints.bucket,
-                checkpoints.save_directory,
-                checkpoints.framework
-        ) as is_best_in_names,
-        coalesce(compared.is_best, checkpoints.is_best_by_name and checkpoints.state = 'complete')
+        named_series.series_number is not null as is_best_in_names,
+        coalesce(compared.is_best, judged.is_best_by_name and judged.state = 'complete')
             as is_named_best,
         coalesce(compared.may_be_best, false) as may_be_best,
         compared.best_because,
-        witnessed.is_told_latest,
+        coalesce(witnessed.is_told_latest, false) as is_told_latest,
         witnessed.latest_in,
-        witnessed.is_told_best,
-        witnessed.may_be_best as is_told_may_be_best,
-        witnessed.is_best_settled,
+        coalesce(witnessed.is_told_best, false) as is_told_best,
+        coalesce(witnessed.may_be_best, false) as is_told_may_be_best,
+        coalesce(witnessed.is_best_settled, false) as is_best_settled,
         witnessed.best_from as told_best_from,
         nullif(witnessed.best_because, '') as told_best_because,
         priced.storage_classes,
@@ -99,31 +138,37 @@ joined as (
         needed.in_use_by,
         needed.pinned_by
 
-    from checkpoints
+    from judged
+
+    inner join found
+        on judged.checkpoint_number = found.checkpoint_number
 
     inner join ordered
-        on checkpoints.checkpoint_id = ordered.checkpoint_id
-
-    left outer join compared
-        on checkpoints.checkpoint_id = compared.checkpoint_id
-
-    left outer join witnessed
-        on checkpoints.checkpoint_id = witnessed.checkpoint_id
-
-    left outer join registered
-        on checkpoints.checkpoint_id = registered.checkpoint_id
+        on judged.checkpoint_number = ordered.checkpoint_number
 
     left outer join priced
-        on checkpoints.checkpoint_id = priced.checkpoint_id
+        on judged.checkpoint_number = priced.checkpoint_number
+
+    left outer join named_series
+        on judged.series_number = named_series.series_number
+
+    left outer join compared
+        on judged.checkpoint_number = compared.checkpoint_number
+
+    left outer join witnessed
+        on judged.checkpoint_number = witnessed.checkpoint_number
+
+    left outer join registered
+        on found.checkpoint_id = registered.checkpoint_id
 
     left outer join copied
-        on checkpoints.checkpoint_id = copied.checkpoint_id
+        on judged.checkpoint_number = copied.checkpoint_number
 
     left outer join needed
-        on checkpoints.checkpoint_id = needed.checkpoint_id
+        on found.checkpoint_id = needed.checkpoint_id
 
     left outer join owned
-        on checkpoints.checkpoint_id = owned.checkpoint_id
+        on judged.checkpoint_number = owned.checkpoint_number
 
 ),
 
@@ -227,10 +272,10 @@ finished as (
         state = 'complete' as is_complete,
         is_latest,
         case
-            when coalesce(is_told_best, false) then true
+            when is_told_best then true
             when is_best_in_names and is_named_best then true
-            when may_be_best or coalesce(is_told_may_be_best, false) then null
-            when is_best_in_names or coalesce(is_best_settled, false) then false
+            when may_be_best or is_told_may_be_best then null
+            when is_best_in_names or is_best_settled then false
         end as is_best,
         protected_because != '' as is_protected,
         first_modified_at,

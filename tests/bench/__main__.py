@@ -27,6 +27,7 @@ HOMES = {
         "copy_csv",
         "convert_csv",
         "scan_landed",
+        "one_table",
         "scan_hourly",
         "scan_random",
     ),
@@ -49,6 +50,7 @@ ALL = (
     "land_csv",
     "build",
     "scan_landed",
+    "one_table",
     "checkpoints",
     "land_unsplit",
     "pandas_checkpoints",
@@ -66,6 +68,7 @@ AGAINST = {
     "land_parquet": "copy_parquet",
     "land_csv": "copy_csv",
     "build": "scan_keys",
+    "one_table": "scan_landed",
     "checkpoints": "scan_landed",
     "land_unsplit": "scan_keys",
     "pandas_checkpoints": "checkpoints",
@@ -95,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--memory-limit", default="768MB", help="of DuckDB, but for `build` and `gates`")
     parser.add_argument("--part-rows", type=int, default=MOST_PART_ROWS, help="of one data file, at most")
     parser.add_argument(
         "--cases",
@@ -104,6 +108,7 @@ def main() -> None:
         help="`build` and `checkpoints` need `land_parquet`, `gates` needs `build`",
     )
     arguments = parser.parse_args()
+    os.environ["BENCH_MEMORY_LIMIT"] = arguments.memory_limit
     with tempfile.TemporaryDirectory(prefix="moraine-bench-") as directory:
         work = Path(directory)
         _write_inputs(work, arguments)

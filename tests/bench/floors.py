@@ -3,13 +3,14 @@
 Nothing of Moraine is imported, so that its start is in the cases alone.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
-MEMORY_LIMIT = "768MB"
+MEMORY_LIMIT = os.environ.get("BENCH_MEMORY_LIMIT", "768MB")
 THREADS = 2
 
 # The columns that land, as a Parquet inventory spells them, and their type there.
@@ -31,6 +32,33 @@ _LANDED = {
     "object_lock_legal_hold_status": "varchar",
     "intelligent_tiering_access_tier": "varchar",
 }
+
+# Checkpoints of one layout that is known beforehand, in one table: nothing that could not be told by eye.
+_ONE_TABLE = """
+create table checkpoints as
+with saves as (
+    select
+        directory,
+        count(*) as object_count,
+        sum(size_bytes)::bigint as size_bytes,
+        sum(case when starts_with(leaf, 'model-') then size_bytes else 0 end)::bigint as weights_bytes,
+        sum(case when leaf = 'optimizer.pt' then size_bytes else 0 end)::bigint as optimizer_bytes,
+        bool_or(leaf = 'trainer_state.json') as is_complete,
+        min(last_modified_at) as first_modified_at,
+        max(last_modified_at) as last_modified_at
+    from read_parquet(?)
+    where is_latest and not is_delete_marker and starts_with(directory, 'runs/')
+    group by directory
+),
+named as (
+    select *, split_part(directory, '/checkpoint-', 1) as run,
+        rtrim(split_part(directory, '/checkpoint-', 2), '/')::bigint as step
+    from saves
+),
+latest as (select run, max(step) as step from named where is_complete group by run)
+select named.*, latest.step is not distinct from named.step as is_latest
+from named left join latest on named.run = latest.run
+"""
 
 # What the models read of a bill and the provider fills: no empty column is in the floor.
 _BILL_TEXTS = (
@@ -64,10 +92,19 @@ def scan_keys(work: Path) -> object:
 
 def scan_landed(work: Path) -> object:
     """Floor: decode the key columns of the landed inventory, and nothing else."""
-    files = sorted(str(path) for path in (work / "lake-parquet" / "raw" / "s3_inventory").rglob("*.parquet"))
     columns = ("bucket", "object_key", "directory", "leaf")
     summed = ", ".join(f"sum(strlen({column}))::bigint" for column in columns)
-    return _execute(f"select count(*), {summed} from read_parquet(?)", files)
+    return _execute(f"select count(*), {summed} from read_parquet(?)", _landed_files(work))
+
+
+def one_table(work: Path) -> object:
+    """Floor: the plainest table of the checkpoints of one known layout, from the landed inventory."""
+    with _connected() as connection:
+        connection.execute(f"attach '{work / 'one-table.duckdb'}' as made")
+        connection.execute("use made")
+        connection.execute("drop table if exists checkpoints")
+        connection.execute(_ONE_TABLE, [_landed_files(work)])
+        return connection.execute("select count(*) from checkpoints").fetchone()
 
 
 def copy_parquet(work: Path) -> object:
@@ -102,7 +139,16 @@ def scan_random(work: Path) -> object:
 
 CASES: dict[str, Callable[[Path], object]] = {
     floor.__name__: floor
-    for floor in (scan_keys, scan_landed, copy_parquet, copy_csv, convert_csv, scan_hourly, scan_random)
+    for floor in (
+        scan_keys,
+        scan_landed,
+        one_table,
+        copy_parquet,
+        copy_csv,
+        convert_csv,
+        scan_hourly,
+        scan_random,
+    )
 }
 
 
@@ -119,9 +165,18 @@ def _copy(work: Path, query: str, files: list[str]) -> object:
 
 
 def _execute(statement: str, files: list[str]) -> object:
-    with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY_LIMIT}) as connection:
-        connection.execute("set timezone = 'UTC'")
+    with _connected() as connection:
         return connection.execute(statement, [files]).fetchone()
+
+
+def _connected() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY_LIMIT})
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def _landed_files(work: Path) -> list[str]:
+    return sorted(str(path) for path in (work / "lake-parquet" / "raw" / "s3_inventory").rglob("*.parquet"))
 
 
 def _files(work: Path, name: str) -> list[str]:

@@ -22,6 +22,7 @@ def test_every_row_fills_every_column(name: str) -> None:
         ("layouts", ("layout_id",)),
         ("layout_names", ("layout_id", "name_rule")),
         ("layout_files", ("layout_id", "file_rule")),
+        ("layout_files", ("layout_id", "rule_order")),
         ("layout_anchors", ("layout_id", "file_rule", "levels_up")),
         ("layout_requirements", ("layout_id", "requirement", "file_rule")),
         ("metric_words", ("word",)),
@@ -30,6 +31,12 @@ def test_every_row_fills_every_column(name: str) -> None:
 def test_keys_are_unique(name: str, key: tuple[str, ...]) -> None:
     keys = [tuple(row[column] for column in key) for row in rows(name)]
     assert len(keys) == len(set(keys))
+
+
+def test_the_rules_of_a_layout_have_a_bit_each() -> None:
+    # The models keep which rules a checkpoint has files of as one signed number of 64 bits.
+    places = [row["rule_order"] for row in rows("layout_files")]
+    assert all(isinstance(place, int) and 0 <= place < 63 for place in places)
 
 
 def test_both_forms_of_a_nested_layout_are_there() -> None:
