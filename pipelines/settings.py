@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.domain.configuration import Configuration, Source, parse_configuration
 from pipelines.domain.uris import Uri, parse_uri
 from pipelines.errors import NotFound, Terminal
+from pipelines.reference.written import read_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +58,12 @@ def load(path: Path) -> Settings:
     Raises:
         Terminal: the file is missing, unreadable or wrong; the message names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise Terminal(
-            "there is no settings file",
-            where=str(path),
-            fix="Write one (see the README), name it with --config or MORAINE_CONFIG, or try 'make demo'.",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise Terminal(
-            f"the settings file cannot be read: {reason}",
-            where=str(path),
-            fix="Make it a readable UTF-8 file.",
-        ) from None
+    missing = Terminal(
+        "there is no settings file",
+        where=str(path),
+        fix="Write one (see the README), name it with --config or MORAINE_CONFIG, or try 'make demo'.",
+    )
+    text = read_written(path, "the settings file", missing=missing)
     configuration = parse_configuration(text, origin=str(path))
     return Settings(
         configuration,

@@ -27,6 +27,14 @@ STORAGE_METERS = {
         "0.0125",
         "Standard-IA storage used",
     ),
+    "GLACIER_IR": Meter(
+        "AmazonS3",
+        "TimedStorage-GIR-ByteHrs",
+        "GlacierInstantRetrievalStorage",
+        "GB-Mo",
+        "0.004",
+        "Glacier Instant Retrieval storage used",
+    ),
 }
 """Storage class → meter (us-east-1; the first tier's rate for all bytes)."""
 PADDING_METERS = {

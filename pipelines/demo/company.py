@@ -82,7 +82,8 @@ class Company:
     def objects_of(self, bucket: str, at: datetime | None = None) -> Iterator[StoredObject]:
         """Yield what a bucket holds, all versions; `at` a moment of its history, or now."""
         for item in self.objects:
-            if item.bucket == bucket and (at is None or item.modified_at <= at):
+            is_gone = item.gone_at is not None and (at is None or item.gone_at <= at)
+            if item.bucket == bucket and not is_gone and (at is None or item.modified_at <= at):
                 yield item
 
 

@@ -126,7 +126,8 @@ def _filled_backend(company: Company) -> Iterator[CompanyBackend]:
             if bucket in VERSIONED_BUCKETS:
                 backend.put_bucket_versioning(bucket, "Enabled")
         for item in (*company.objects, *make_deliveries(company)):
-            backend.fill(item)
+            if item.gone_at is None:
+                backend.fill(item)
         for upload in company.uploads:
             backend.open_upload(upload)
         yield backend

@@ -63,12 +63,13 @@ class _Format:
     ending: str
     schema: str
     encode: Callable[[Sequence[_Listed]], bytes]
+    has_versions: bool = True
 
 
 def inventory_deliveries(company: Company) -> Iterator[StoredObject]:
     """Yield the files of every delivery, a delivery's manifest and checksum last."""
     formats = {
-        training.BUCKET: _Format("Parquet", "parquet", _PARQUET_SCHEMA, _parquet),
+        training.BUCKET: _Format("Parquet", "parquet", _PARQUET_SCHEMA, _parquet, has_versions=False),
         datasets.BUCKET: _Format("CSV", "csv.gz", _CSV_SCHEMA, _csv),
     }
     for bucket, form in formats.items():
@@ -87,6 +88,8 @@ def scan_times(company: Company) -> list[datetime]:
 def _delivery(company: Company, bucket: str, form: _Format, scanned_at: datetime) -> Iterator[StoredObject]:
     root = f"inventory/{bucket}/{CONFIGURATIONS[bucket]}"
     listed = _list(company.objects_of(bucket, scanned_at))
+    if not form.has_versions:
+        listed = [entry for entry in listed if entry.is_latest and not entry.item.is_delete_marker]
     delivered_at = scanned_at + _DELIVERED_AFTER
     files = []
     for start in range(0, max(1, len(listed)), _ROWS_PER_FILE):

@@ -13,7 +13,7 @@ _MOST_PARTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object, or one version of it. It exists from `modified_at` on."""
+    """One object, or one version of it. It exists from `modified_at` on, until `gone_at` where it is gone."""
 
     bucket: str
     key: str
@@ -25,6 +25,7 @@ class StoredObject:
     body: bytes = b""
     version_id: str | None = None
     is_delete_marker: bool = False
+    gone_at: datetime | None = None
 
     @property
     def uri(self) -> str:

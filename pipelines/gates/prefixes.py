@@ -124,6 +124,7 @@ days as (
         sum(storage.effective_cost) as total,
         sum(storage.effective_cost) filter (where storage.is_residual) as residual,
         sum(storage.byte_seconds) filter (where not storage.is_residual) as listed,
+        coalesce(sum(storage.byte_seconds) filter (where storage.is_residual), 0)::double as unlisted,
         -- Only a class that is billed has a residual; with it, prefixes make up what is billed.
         case when bool_or(storage.is_residual) then sum(storage.byte_seconds) end as billed
     from storage
@@ -131,21 +132,48 @@ days as (
         on storage.bucket = newest.bucket and storage.usage_date > newest.last_date - 7
     group by all
 ),
+cleaned_days as (
+    select
+        bucket,
+        storage_class,
+        size_bytes + undone_bytes as size_bytes,
+        unnest(generate_series(began_date, ended_date, interval 1 day))::date as usage_date
+    from raw.clean_ups
+),
+cleaned as (
+    select bucket, storage_class, usage_date, sum(size_bytes)::double * 86400 as byte_seconds
+    from cleaned_days
+    group by all
+),
+explained as (
+    select
+        days.*,
+        -- Until it was cleaned up that day it was billed, and the list of the day's end no longer has it.
+        case
+            when days.unlisted > 0 then least(coalesce(cleaned.byte_seconds, 0) / days.unlisted, 1) else 0
+        end as cleaned_share
+    from days
+    left join cleaned
+        on
+            days.bucket = cleaned.bucket
+            and days.storage_class = cleaned.storage_class
+            and days.usage_date = cleaned.usage_date
+),
 classes as (
     select
         bucket as scope,
         storage_class,
         sum(total) as total_usd,
         -- A residual below zero is as wrong as one above: one class must not hide behind another.
-        abs(coalesce(sum(residual), 0)) as residual_usd,
+        abs(coalesce(sum(residual - (residual * cleaned_share)::decimal(38, 12)), 0)) as residual_usd,
         coalesce(sum(listed), 0)::double / 86400 / 1073741824 as listed_gib_days,
-        coalesce(sum(billed), 0)::double / 86400 / 1073741824 as billed_gib_days,
+        coalesce(sum(billed - unlisted * cleaned_share), 0)::double / 86400 / 1073741824 as billed_gib_days,
         -- A GiB for a day is what one unfinished upload leaves: of classes that small a share says nothing.
         case
             when abs(listed_gib_days - billed_gib_days) < 1 then 0
             else abs(listed_gib_days - billed_gib_days) / greatest(listed_gib_days, billed_gib_days)
         end as difference
-    from days
+    from explained
     group by all
 )
 """

@@ -298,6 +298,8 @@ select
 from marts.checkpoint_waste
 """
 
+HAS_MART = "select 1 from information_schema.tables where table_schema = 'marts' and table_name = $1"
+
 SAVED = """
 select plan_id, bucket, days_followed, predicted_usd, realised_usd, reading
 from marts.savings

@@ -271,7 +271,8 @@ class Report:
     hidden: tuple[Hidden, ...]
     runs: tuple[RunWaste, ...]
     waste: WasteTotal
-    saved: tuple[Saved, ...]
+    saved: tuple[Saved, ...] | None
+    """None of a snapshot that is older than this table."""
 
 
 def read_report(connection: duckdb.DuckDBPyConnection) -> Report:
@@ -300,8 +301,13 @@ def read_report(connection: duckdb.DuckDBPyConnection) -> Report:
         hidden=_rows(connection, Hidden, queries.HIDDEN),
         runs=_rows(connection, RunWaste, queries.RUNS),
         waste=waste,
-        saved=_rows(connection, Saved, queries.SAVED),
+        saved=_rows(connection, Saved, queries.SAVED) if has_mart(connection, "savings") else None,
     )
+
+
+def has_mart(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Tell whether a snapshot has a table; those that are older than the table have not."""
+    return bool(connection.execute(queries.HAS_MART, [name]).fetchall())
 
 
 def _month(connection: duckdb.DuckDBPyConnection, day: date) -> Month:

@@ -301,6 +301,10 @@ def _hidden(report: Report, _: int) -> Lines:
 
 
 def _saved(report: Report, _: int) -> Lines:
+    if report.saved is None:
+        yield Text(
+            "This snapshot is older than marts.savings: what clean-up saved is not in it.", style="dim"
+        )
     if not report.saved:
         return
     realised = sum((row.realised_usd or Decimal(0) for row in report.saved), Decimal(0))

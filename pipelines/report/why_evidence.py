@@ -7,10 +7,14 @@ import duckdb
 
 from pipelines.report.explained import CheckpointFacts, Evidence
 from pipelines.report.figures import counted
-from pipelines.report.why_queries import HAS_WITNESSES, ORDER, WITNESSES
+from pipelines.report.tables import has_mart
+from pipelines.report.why_queries import ORDER, WITNESSES
 
 NOTHING_READ = Evidence(
     "small files", "none of its folder was read, or none is there: best and latest by names"
+)
+TOO_OLD = Evidence(
+    "small files", "this snapshot is older than marts.checkpoint_witnesses: what they say is not in it"
 )
 _CLAIMS = {"registered": "registry", "in_use": "run", "pinned": "pin"}
 _CLAIMED = {"registered": "registered as", "in_use": "used by", "pinned": "kept by"}
@@ -71,8 +75,8 @@ def _place(order: Order, place: int | None, what: str) -> str:
 
 
 def _told(connection: duckdb.DuckDBPyConnection, checkpoint: CheckpointFacts) -> Iterator[Evidence]:
-    # Snapshots of before have no such table.
-    if not connection.execute(HAS_WITNESSES).fetchall():
+    if not has_mart(connection, "checkpoint_witnesses"):
+        yield TOO_OLD
         return
     values = [checkpoint.checkpoint_id, checkpoint.bucket, checkpoint.framework, _folder(checkpoint)]
     found = [Witness(*row) for row in connection.execute(WITNESSES, values).fetchall()]

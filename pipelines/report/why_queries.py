@@ -145,11 +145,6 @@ left outer join ranked on saved.checkpoint_id = ranked.checkpoint_id
 where saved.checkpoint_id = $1
 """
 
-HAS_WITNESSES = """
-select 1 from information_schema.tables
-where table_schema = 'marts' and table_name = 'checkpoint_witnesses'
-"""
-
 WITNESSES = f"""
 select witness_kind, witness, says, checkpoint_id, outcome, remark, is_heard
 from marts.checkpoint_witnesses

@@ -17,6 +17,7 @@ from pipelines.domain.configuration import Gates
 from pipelines.domain.snapshots import CheckResult
 from pipelines.gates import run_gates
 from pipelines.gates.suites import checks
+from pipelines.publish import LEFT_IN_PARQUET
 from tests.e2e.conftest import AS_OF, World
 from tests.e2e.faults import FAULTS
 
@@ -38,12 +39,12 @@ def published(night: World) -> Path:
     return steps.warehouse_path(night.run)
 
 
-# It is a view: what is wrong with it is planted in rows of its own.
-_AS_ROWS = """
-create table marts.planted as from marts.checkpoint_objects;
-drop view marts.checkpoint_objects;
-alter table marts.planted rename to checkpoint_objects;
-"""
+# They are views: what is wrong with them is planted in rows of their own.
+_AS_ROWS = "".join(
+    f"create table marts.planted as from marts.{table}; drop view marts.{table};"
+    f"alter table marts.planted rename to {table};"
+    for table in sorted(LEFT_IN_PARQUET)
+)
 
 
 @pytest.fixture

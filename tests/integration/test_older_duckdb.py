@@ -98,6 +98,7 @@ def asked(warehouse: Path) -> list[tuple[str, list[object]]]:
             "select table_schema || '.' || table_name from information_schema.tables order by all"
         ).fetchall()
     texts = [text for name, text in vars(queries).items() if name.isupper() and isinstance(text, str)]
+    texts.remove(queries.HAS_MART)  # it is asked for a name, not for a day
     report = [text for text in texts if "{column}" not in text]
     report += [queries.COSTS_BY.format(column=column) for column in ("layer", "team")]
     return [

@@ -1,39 +1,24 @@
-"""Listing an S3 bucket through boto3, without boto3's reading of answers.
+"""Listing an S3 bucket by pages of `pipelines.stores.s3_pages`."""
 
-Credentials, signing, retries, redirects and connections are boto3's own. Its reading of an answer costs about
-ten times as much as everything else, so a whole answer is taken out just before it is read.
-"""
-
-from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from pipelines.domain.configuration import Endpoint
 from pipelines.domain.quoting import quote
 from pipelines.domain.raw_tables import S3_INVENTORY
-from pipelines.errors import Terminal
 from pipelines.sources.listing.protocol import PAGE_ROWS, Cursor, Page
-from pipelines.sources.listing.s3_pages import SCHEMA, parse_s3_page
+from pipelines.sources.listing.s3_pages import SCHEMA, cut
 from pipelines.stores import s3_client
 from pipelines.stores.s3 import explained
+from pipelines.stores.s3_pages import CURRENT, VERSIONS, leave_unread, read_page
 
 if TYPE_CHECKING:
-    from botocore.model import OperationModel
     from mypy_boto3_s3 import S3Client
 
-CURRENT = "ListObjectsV2"
-VERSIONS = "ListObjectVersions"
-"""The two ways to list, by the name of their request."""
-
-_ENDS = {CURRENT: b"</ListBucketResult>", VERSIONS: b"</ListVersionsResult>"}
-_STARTS = {CURRENT: b"<ListBucketResult", VERSIONS: b"<ListVersionsResult"}
-_OPENING_BYTES = 256
-_BODY = "MoraineBody"
 _one_at_a_time = Lock()
 
 
@@ -57,23 +42,9 @@ class S3Lister:
 
     def page(self, cursor: Cursor, until: str | None, most: int = PAGE_ROWS) -> Page:
         """Return one page; the texts of keys stay encoded where the server encodes them."""
-        asked: dict[str, Any] = {
-            "Bucket": self._bucket,
-            "Prefix": self._prefix,
-            "MaxKeys": most,
-            "EncodingType": "url",
-            **cursor,
-        }
-        ask = self._client.list_objects_v2 if self._request == CURRENT else self._client.list_object_versions
         with explained(f"s3://{self._bucket}/{self._prefix}"):
-            answer = cast("Mapping[str, bytes]", ask(**asked))
-        if _BODY not in answer:
-            raise Terminal(
-                "the store's answer to a listing is not S3's",
-                where=f"s3://{self._bucket}/{self._prefix}",
-                fix="Check 'endpoints:' in moraine.yaml: something else than S3 answers there.",
-            )
-        return parse_s3_page(answer[_BODY]).until(until)
+            page = read_page(self._client, self._request, (self._bucket, self._prefix), cursor, most)
+        return cut(page, until)
 
     def select(self, relation: str, snapshot_at: datetime) -> str:
         """Return the SQL of rows of `s3_inventory`."""
@@ -113,22 +84,5 @@ def listing_client(bucket: str, endpoints: tuple[Endpoint, ...]) -> "S3Client":
 @lru_cache(maxsize=8)
 def _listing_client(bucket: str, endpoints: tuple[Endpoint, ...]) -> "S3Client":
     client = s3_client(bucket, endpoints)
-    # Handlers of the widest pattern come first. Any later, and boto3 has parsed the whole answer once, to see
-    # whether an error hides in it.
-    client.meta.events.register_first("before-parse.*.*", _take_body)
+    leave_unread(client)
     return client
-
-
-def _take_body(
-    response_dict: dict[str, Any],
-    customized_response_dict: dict[str, Any],
-    operation_model: "OperationModel",
-    **_: object,
-) -> None:
-    """Keep a whole answer for ourselves; errors and broken answers are boto3's to explain or to try again."""
-    name, body = operation_model.name, response_dict["body"]
-    if name not in _ENDS or response_dict["status_code"] != HTTPStatus.OK:
-        return
-    if _STARTS[name] in body[:_OPENING_BYTES] and body.rstrip().endswith(_ENDS[name]):
-        customized_response_dict[_BODY] = body
-        response_dict["body"] = _STARTS[name] + b"/>"

@@ -297,6 +297,39 @@ def test_a_residual_of_less_than_a_cent_is_rounding(gates: Run, change: Change) 
     assert gates()["residual_is_small", "train"].passed
 
 
+HALF_A_DAY_IS_RESIDUAL = """
+update marts.prefix_costs set effective_cost = 0.5, byte_seconds = 50.0 * 86400 * 1073741824
+where usage_date = '2026-11-15'
+"""
+
+
+def cleaned_up(gib: int, bucket: str = "train", day: str = "2026-11-15") -> str:
+    return f"""
+    insert into raw.clean_ups by name
+        select 'p' as plan_id, 'aws' as provider, '{bucket}' as bucket, 'STANDARD' as storage_class,
+        {gib}::bigint * 1073741824 as size_bytes, 0 as undone_bytes, date '{day}' as began_date,
+        date '{day}' as ended_date
+    """
+
+
+@pytest.mark.parametrize("gib", [49, 60])
+def test_what_was_cleaned_up_on_a_day_explains_its_residual(gates: Run, change: Change, gib: int) -> None:
+    change(f"{HALF_A_DAY_IS_RESIDUAL}; {cleaned_up(gib)}")
+
+    assert gates()["residual_is_small", "train"].passed
+
+
+@pytest.mark.parametrize(
+    "what", [cleaned_up(0), cleaned_up(30), cleaned_up(60, "data"), cleaned_up(60, day="2026-11-16")]
+)
+def test_a_clean_up_explains_no_more_than_its_bytes_in_its_bucket_on_its_day(
+    gates: Run, change: Change, what: str
+) -> None:
+    change(f"{HALF_A_DAY_IS_RESIDUAL}; {what}")
+
+    assert not gates()["residual_is_small", "train"].passed
+
+
 def test_without_a_bill_its_checks_are_skipped_and_say_so(gates: Run, change: Change) -> None:
     change(
         "delete from raw.deliveries where table_name = 'aws_cur2'; delete from raw.aws_cur2;"

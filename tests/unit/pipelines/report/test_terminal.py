@@ -207,6 +207,16 @@ def test_what_clean_up_saved_is_told_with_the_plan_that_fell_shortest(
     assert "data: -$1.00 of $2.50 in 20 days; nothing was saved: versions stay billed (p2)" in text
 
 
+def test_a_snapshot_that_is_older_than_savings_is_reported_and_says_so(
+    writer: duckdb.DuckDBPyConnection,
+) -> None:
+    writer.execute("drop table marts.savings")
+    text = screen(writer)
+
+    assert "This snapshot is older than marts.savings: what clean-up saved is not in it." in text
+    assert "Checkpoints: 3 in 1 run" in text
+
+
 def test_checkpoints_are_shown_by_run_with_their_waste(snapshot: duckdb.DuckDBPyConnection) -> None:
     text = screen(snapshot)
 

@@ -23,7 +23,8 @@ from pipelines.domain.deliveries import Delivery, Part
 from pipelines.domain.raw_tables import RAW_TABLES
 from pipelines.errors import MoraineError, Terminal, Transient
 from pipelines.sources import bucket_listing
-from pipelines.sources.listing.s3_pages import parse_s3_page, plain_text
+from pipelines.sources.listing.s3_pages import cut
+from pipelines.stores.s3_pages import parse_s3_page, plain_text
 from tests.fakes.gcs import Clock, GcsServer
 from tests.fakes.s3_listing import ListedUpload, ListedVersion, ListingServer
 
@@ -411,12 +412,13 @@ def test_entities_are_resolved_where_a_server_does_not_encode() -> None:
 
 
 def test_the_order_of_elements_does_not_matter() -> None:
-    page = parse_s3_page(
+    answer = parse_s3_page(
         b"<ListVersionsResult><DeleteMarker><IsLatest>true</IsLatest><VersionId>m</VersionId><Key>b</Key>"
         b"</DeleteMarker>\n <Version>\n  <Size>3</Size><VersionId>v</VersionId><Key>a</Key></Version>"
         b"<NextVersionIdMarker>m</NextVersionIdMarker><NextKeyMarker>b</NextKeyMarker>"
         b"<IsTruncated>true</IsTruncated></ListVersionsResult>"
-    ).until(None)
+    )
+    page = cut(answer, None)
     assert page.rows.to_pydict()["key"] == ["b", "a"]
     assert page.rows.to_pydict()["size"] == [None, "3"]
     assert (page.probe.first, page.probe.last) == ("a", "b")
