@@ -3,7 +3,8 @@
     ask → record_approval → second_question → ask_again → record_second → release
 
 Where one person is enough nobody is asked again: the tasks in the middle are skipped. Only a plan that
-everybody agreed to is released; who said yes first cannot be the second.
+everybody agreed to is released; who said yes first cannot be the second. Each plan goes its way alone: what
+is refused, or not answered yet, holds no other plan back.
 """
 
 from typing import Any
@@ -46,12 +47,15 @@ def record_second(plan: str, answer: approval.Answer | None) -> None:
     steps.approve(night.cleaning(), plan, by, reason, is_second=True)
 
 
-@task(map_index_template=night.SHOWN, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+# With `NONE_FAILED_MIN_ONE_SUCCESS` Airflow maps a task only once the ways of all plans are over.
+@task(map_index_template=night.SHOWN, trigger_rule=TriggerRule.NONE_FAILED)
 @night.step
-def release(plan: str) -> str:
+def release(plan: str | None) -> str:
     """Hand on a plan that everybody who has to agreed to."""
     from lifecycle import steps
 
+    if plan is None:
+        raise AirflowSkipException("nobody agreed to it")
     if why := steps.second_needed(night.cleaning(), night.show(plan)):
         raise AirflowSkipException(f"no second person agreed; the plan changes {why}")
     return plan

@@ -1,67 +1,102 @@
 """Who said yes, to which fingerprint, until when; and whether that is enough.
 
 From what a policy says under `approval` on, two different people have to. Names are what people say of
-themselves: whoever can write beside a plan could write two. The audit log shows what was written, and when.
+themselves; the audit log is the witness of what they said. A file that no line of it speaks of was put there
+by somebody, or is older than the log, or was edited: it counts for nothing.
 """
 
 import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import simplejson
 from pydantic import TypeAdapter, ValidationError
 
 from lifecycle.errors import PlanRefused
 from lifecycle.model import Approval, Plan
 from lifecycle.plan.directory import PlanDirectory
 from lifecycle.plan.limits import two_people_because
-from pipelines.domain.text import to_json
+from lifecycle.records.audit import AuditLog, Witness
+from pipelines.domain.text import to_json, visible
 from pipelines.errors import Terminal
 
 _APPROVAL = TypeAdapter(Approval)
+_MOVE_LOG = "See 'moraine-lifecycle audit'. Move the log to a safe place: a new one is begun."
 
 
-def approve(
-    directory: PlanDirectory, by: str, reason: str, now: datetime, lasting: timedelta | None = None
-) -> tuple[Approval, Path]:
-    """Write an approval of the plan as it is, valid as long as the plan, or shorter; return it and its file.
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """What somebody says."""
+
+    by: str
+    reason: str = ""
+    lasting: timedelta | None = None
+    """For how long; never longer than the plan."""
+
+
+def approve(directory: PlanDirectory, plan: Plan, yes: Yes, now: datetime) -> tuple[Approval, Path]:
+    """Write an approval of a plan that was just read, and return it and its file.
 
     Raises:
         Terminal: nobody's name is given, or no time.
-        PlanRefused: the plan was edited, has expired, or was used up.
+        PlanRefused: the plan has expired, or was used up.
     """
-    if not person(by):
+    if not person(yes.by):
         raise Terminal(
             "an approval needs the name of who gives it", where="--by", fix="Say --by 'Ada Lovelace'."
         )
-    if lasting is not None and not lasting:
+    if yes.lasting is not None and not yes.lasting:
         raise Terminal("an approval for no time is none", where="--for", fix="Say --for 4h, or leave it out.")
-    plan = directory.read_plan()
     refuse_over(directory, plan, now)
-    until = plan.expires_at if lasting is None else min(plan.expires_at, now + lasting)
-    approval = Approval(by.strip(), reason.strip(), now, plan.fingerprint, until)
+    until = plan.expires_at if yes.lasting is None else min(plan.expires_at, now + yes.lasting)
+    approval = Approval(yes.by.strip(), yes.reason.strip(), now, plan.fingerprint, until)
     return approval, directory.add("approvals", to_json(approval))
 
 
-def approvals(directory: PlanDirectory) -> list[Approval]:
-    """Return the approvals beside a plan, oldest first; an unreadable one counts for nothing."""
-    found = []
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The approvals that lie beside a plan, cover it and are in force: those that count, and the others."""
+
+    counting: tuple[Approval, ...]
+    """One of each person; the log speaks of each."""
+    unwitnessed: tuple[Approval, ...]
+    """No whole line of the log speaks of these, as they are."""
+    witness: Witness
+
+
+def approvals_given(directory: PlanDirectory, plan: Plan, now: datetime) -> Given:
+    """Return the approvals that cover this very plan now; an unreadable file is none."""
+    witness = AuditLog(directory.path.parent).witness("approved")
+    seen: list[Approval] = []
+    unseen: list[Approval] = []
     for path in sorted((directory.path / "approvals").glob("*.json")):
-        try:
-            found.append(_APPROVAL.validate_python(simplejson.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, ValidationError):
-            continue
-    return found
+        content = path.read_bytes()
+        approval = _read(content)
+        if approval and _covers(approval, plan, now):
+            (seen if witness.saw(directory.path, path, content) else unseen).append(approval)
+    return Given(_one_each(seen), _one_each(unseen), witness)
 
 
 def approvals_in_force(directory: PlanDirectory, plan: Plan, now: datetime) -> tuple[Approval, ...]:
-    """Return the approvals that cover this very plan now, one of each person."""
-    by_person = {
-        person(approval.by): approval
-        for approval in approvals(directory)
-        if approval.fingerprint == plan.fingerprint and now < approval.expires_at and person(approval.by)
-    }
-    return tuple(by_person.values())
+    """Return the approvals that cover this very plan now and that the log speaks of, one of each person."""
+    return approvals_given(directory, plan, now).counting
+
+
+def _read(content: bytes) -> Approval | None:
+    try:
+        return _APPROVAL.validate_json(content)
+    except ValidationError:
+        return None
+
+
+def _covers(approval: Approval, plan: Plan, now: datetime) -> bool:
+    is_of_this = approval.fingerprint == plan.fingerprint
+    return is_of_this and now < approval.expires_at and bool(person(approval.by))
+
+
+def _one_each(found: Iterable[Approval]) -> tuple[Approval, ...]:
+    return tuple({person(approval.by): approval for approval in found}.values())
 
 
 def person(name: str) -> str:
@@ -85,7 +120,10 @@ def require_approval(directory: PlanDirectory, plan: Plan, now: datetime) -> tup
     Raises:
         PlanRefused: there is none, or one where two people are needed.
     """
-    found, why_two = approvals_in_force(directory, plan, now), needs_two(plan)
+    given, why_two = approvals_given(directory, plan, now), needs_two(plan)
+    found = given.counting
+    if given.unwitnessed and len(found) < (2 if why_two else 1):
+        raise _without_witness(directory, plan, given)
     if not found:
         two = f"; two people have to, as it changes {why_two}" if why_two else ""
         raise PlanRefused(
@@ -97,6 +135,33 @@ def require_approval(directory: PlanDirectory, plan: Plan, now: datetime) -> tup
     if why_two and len(found) == 1:
         raise _one_is_not_enough(directory, plan, found[0], why_two)
     return found
+
+
+def refuse_broken_log(directory: PlanDirectory) -> None:
+    """Refuse an approval that would count for nothing, as the log that has to speak of it is broken.
+
+    Raises:
+        Terminal: it is.
+    """
+    log = AuditLog(directory.path.parent)
+    log.refuse_damaged()
+    if broken := log.witness("approved").broken:
+        raise Terminal(
+            f"the audit log is broken at line {broken.line}, so it is no witness: {broken.what}",
+            where=str(log.path),
+            fix=_MOVE_LOG,
+        )
+
+
+def _without_witness(directory: PlanDirectory, plan: Plan, given: Given) -> PlanRefused:
+    by = ", ".join(visible(approval.by) for approval in given.unwitnessed)
+    again = f"moraine-lifecycle approve {plan.id} --by NAME --reason TEXT"
+    broken = given.witness.broken
+    return PlanRefused(
+        f"the audit log knows of no approval by {by}, as it lies beside the plan: it counts for nothing",
+        where=str(directory.path / "approvals"),
+        fix=f"{_MOVE_LOG} Then approve again: {again}." if broken else f"Approve again: {again}.",
+    )
 
 
 def refuse_same_person(directory: PlanDirectory, plan: Plan, by: str, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 Stores that do not know a condition ignore it and answer as if all were well. So each change is tried with a
 wrong token first: it must be refused and leave the object as it was. Then with the right one: it must work.
+Tags know no condition: of them it is tried whether they come and go without others being lost.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from lifecycle.providers import (
     CANARY_PREFIX,
     BucketSettings,
     ClassChange,
+    KeepsRules,
     ObjectState,
     Provider,
     Removal,
@@ -25,6 +27,7 @@ _WRONG: Mapping[Scheme, str] = {"s3": "0123456789abcdef0123456789abcdef", "gs": 
 _COLDER: Mapping[Scheme, str] = {"s3": "STANDARD_IA", "gs": "NEARLINE"}
 _BODY = b"Moraine tries here whether conditions are enforced; this object may be deleted.\n"
 _DENIED = ("AccessDenied", "(403")
+_TAGS = (("moraine-canary", "one"), ("moraine-canary-other", "two"))
 
 
 def measure(provider: Provider, bucket: str, token: str) -> BucketCapability:
@@ -52,6 +55,7 @@ def measure(provider: Provider, bucket: str, token: str) -> BucketCapability:
             and trial.refuses_copy(destination=trial.wrong, in_parts=True),
             delete=trial.refuses_delete(),
             delete_batch=trial.refuses_in_batch(),
+            takes_tags=trial.takes_tags(empties=settings.is_aws),
         )
     finally:
         trial.clear()
@@ -69,6 +73,7 @@ def _nothing_enforced(scheme: Scheme, bucket: str, settings: BucketSettings) -> 
         object_lock=settings.object_lock,
         soft_delete_days=settings.soft_delete_days,
         autoclass=settings.autoclass,
+        is_aws=settings.is_aws,
     )
 
 
@@ -122,6 +127,29 @@ class _Trial:
             and self._is_as(stays)
             and not self._is_as(goes)
         )
+
+    def takes_tags(self, *, empties: bool) -> bool:
+        """Tell whether tags come beside others and off again, and rules can be read; no rule is written.
+
+        `empties`: to take the last one off is another request, which may not be allowed.
+        """
+        cloud = self.provider
+        if not isinstance(cloud, KeepsRules) or cloud.scheme != "s3":
+            return False
+        try:
+            cloud.rules(self.bucket)
+            state = self._put(self.key)
+            for name, text in _TAGS:
+                cloud.tag(self.bucket, state, name, text)
+            both = cloud.tags(self.bucket, self.key)
+            cloud.untag(self.bucket, state, *_TAGS[0])
+            left = cloud.tags(self.bucket, self.key)
+            if empties:
+                cloud.untag(self.bucket, state, *_TAGS[1])
+        except (ActionRefused, Gone):
+            # Whoever may not do so can still copy.
+            return False
+        return (dict(both), dict(left)) == (dict(_TAGS), dict(_TAGS[1:]))
 
     def clear(self) -> None:
         for key in (self.key, self._other_key):

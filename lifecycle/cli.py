@@ -134,11 +134,12 @@ def why(plan: PlanName, uri: Uri, config: Config = CONFIG, as_json: AsJson = Fal
 
     Example: moraine-lifecycle why PLAN s3://train/runs/nlp/chat/checkpoint-500/model.safetensors
     """
-    line = steps.why(steps.open_run(config), plan, uri)
+    run = steps.open_run(config)
+    line = steps.why(run, plan, uri)
     if as_json:
         _print_json(line)
     else:
-        _output.print(render.why_text(line))
+        _output.print(render.why_text(line, steps.kind_of(run, plan)))
 
 
 @app.command()
@@ -215,6 +216,11 @@ def apply(  # noqa: PLR0913  (each option is a parameter: that is typer's form)
         _print_json(report)
     else:
         _output.print(render.receipts_table(report.chunks))
+    if report.by_rule:
+        tagged = (
+            f"Rules of {visible(', '.join(report.by_rule))} move what was tagged, within days: verify then."
+        )
+        _console.print(tagged, markup=False, highlight=False)
     if not report.is_finished:
         _console.print("Some actions are left: run the same command again.", markup=False, highlight=False)
     raise typer.Exit(NOTHING_TO_DO if report.is_clean else SOME_FAILED)
@@ -222,7 +228,7 @@ def apply(  # noqa: PLR0913  (each option is a parameter: that is typer's form)
 
 def _hand_over(plan: str, errand: Errand, config: Path, as_json: bool) -> None:  # noqa: FBT001  (see apply)
     stopping = Event()
-    with _until_told_to_stop(stopping), _working("looking at every checkpoint"):
+    with _until_told_to_stop(stopping), _working("looking at everything once more"):
         run = steps.open_run(config, is_stopped=stopping.is_set)
         found = steps.hand_over(run, plan, errand)
     if as_json:
@@ -239,7 +245,7 @@ def rules(
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Look at the lifecycle rules of buckets in which a handed-over plan tags objects; put or remove its own.
+    """Look at the lifecycle rules of buckets in which a plan tags objects; put its own, or remove them.
 
     Nobody else's rule is ever changed. When somebody changed one since they were last looked at, nothing is
     put. Exit code 3 when looking finds such a change.
@@ -278,10 +284,17 @@ def undo(
     plan: PlanName,
     by: Annotated[str, typer.Option("--by", help="Who wants it back.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    *,
+    jobs_ended: Annotated[
+        bool,
+        typer.Option("--jobs-ended", help="Of a plan handed over: no job of it runs, and none will."),
+    ] = False,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Take back what a plan did, from its receipts. Run it again after any interruption: it goes on.
+
+    Of a plan that was handed over it is what the buckets show to be done.
 
     What somebody wrote since is left alone. The plan cannot be applied again. Exit code 3 when something
     is not as it was: deleted for good, changed since, held, or still thawing.
@@ -291,7 +304,7 @@ def undo(
     stopping = Event()
     with _until_told_to_stop(stopping), _progress("undoing") as tell:
         run = steps.open_run(config, is_stopped=stopping.is_set, on_progress=tell)
-        report = steps.undo(run, plan, by, reason)
+        report = steps.undo(run, plan, by, reason, jobs_ended=jobs_ended)
     if as_json:
         _print_json(report)
     else:

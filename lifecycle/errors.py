@@ -11,6 +11,7 @@
     Transient            the store does not answer: stop, run again
 
 `ConditionFailed` and `Gone` are answers, not messages: the object is not what was planned, or not there.
+`AclChanged` is one, too: the copy is made, and who may read it is not as it was.
 """
 
 from pipelines.errors import Refused, Terminal
@@ -46,3 +47,11 @@ class ConditionFailed(Exception):
 
 class Gone(Exception):
     """There is no such object."""
+
+
+class AclChanged(Exception):
+    """A copy was made whose access control list is not that of what was copied; `token` is the copy's."""
+
+    def __init__(self, token: str, what: str) -> None:
+        super().__init__(what)
+        self.token, self.what = token, what

@@ -203,7 +203,7 @@ def read_surroundings(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot)
     Raises:
         Terminal: the snapshot lacks a table or column that a decision needs.
     """
-    with _explained(snapshot):
+    with explained(snapshot):
         return Surroundings(
             snapshot_id=snapshot.snapshot_id,
             as_of=snapshot.as_of,
@@ -219,11 +219,26 @@ def read_surroundings(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot)
 
 
 def read_places(connection: duckdb.DuckDBPyConnection, match: Match) -> list[str]:
-    """Return the URIs of the buckets that hold what a policy is about."""
+    """Return the URIs of the buckets that hold what a policy is about.
+
+    Raises:
+        Terminal: the snapshot is older than a table that it takes.
+    """
+    try:
+        return _places(connection, match)
+    except duckdb.CatalogException as error:
+        raise Terminal(
+            f"the snapshot is older than a table that this policy needs: {str(error).splitlines()[0]}",
+            where="the published snapshot",
+            fix="Publish a day with this version: moraine run.",
+        ) from error
+
+
+def _places(connection: duckdb.DuckDBPyConnection, match: Match) -> list[str]:
     if match.kind == "upload":
-        found = connection.execute(_UPLOAD_PLACES, _scope(match))
+        found = connection.execute(_UPLOAD_PLACES, scope(match))
     else:
-        found = connection.execute(_PLACES, {**_scope(match), "prefixes": list(match.prefixes)})
+        found = connection.execute(_PLACES, {**scope(match), "prefixes": list(match.prefixes)})
     return [place for (place,) in found.fetchall()]
 
 
@@ -237,9 +252,9 @@ def read_runs(
     """
     buckets = sorted(place.partition("://")[2] for place in match.places)
     where = {"anywhere": not match.places, "buckets": buckets}
-    with _explained(snapshot), closing(connection.cursor()) as cursor:
+    with explained(snapshot), closing(connection.cursor()) as cursor:
         cursor.execute(_SHARES, {**where, "smallest": SMALLEST_ARCHIVED_BYTES})
-        found = _streamed(cursor, _RUNS, {**where, **_scope(match), "pin": PIN_PATTERN})
+        found = streamed(cursor, _RUNS, {**where, **scope(match), "pin": PIN_PATTERN})
         yield from by_run(
             _artifact(list(rows)) for _, rows in groupby(found, key=lambda row: row["checkpoint_id"])
         )
@@ -254,8 +269,8 @@ def read_uploads(
         Terminal: the snapshot lacks a table or column that a decision needs.
     """
     oldest = datetime.combine(snapshot.as_of, time()) + timedelta(days=1) - policy.max_facts_age
-    with _explained(snapshot), closing(connection.cursor()) as cursor:
-        for row in _streamed(cursor, _UPLOADS, _scope(policy.match)):
+    with explained(snapshot), closing(connection.cursor()) as cursor:
+        for row in streamed(cursor, _UPLOADS, scope(policy.match)):
             yield _upload(row, oldest)
 
 
@@ -293,12 +308,18 @@ def _upload_doubt(row: Mapping[str, Any], oldest: datetime) -> str:
     return ""
 
 
-def _scope(match: Match) -> dict[str, object]:
+def scope(match: Match) -> dict[str, object]:
+    """Return what a policy is about, as values of a query."""
     return {"anywhere": not match.places, "places": sorted(match.places)}
 
 
 @contextmanager
-def _explained(snapshot: Snapshot) -> Iterator[None]:
+def explained(snapshot: Snapshot) -> Iterator[None]:
+    """Say what is wrong with a snapshot that a query fails on.
+
+    Raises:
+        Terminal: with the fix.
+    """
     try:
         yield
     except duckdb.OutOfMemoryException as error:
@@ -315,7 +336,7 @@ def _explained(snapshot: Snapshot) -> Iterator[None]:
         ) from error
 
 
-def _streamed(
+def streamed(
     cursor: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, object]
 ) -> Iterator[dict[str, Any]]:
     """Yield rows by column name, some thousand in memory at a time."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
@@ -55,6 +55,8 @@ cannot. `tag-and-rule` marks an object that a rule of the bucket then moves, wit
 REVERSIBLE_PATHS: frozenset[str] = frozenset(
     {"copy-in-place", "copy-in-parts", "tag-and-rule", "delete-marker", "soft-delete"}
 )
+"""Paths that lose nothing. A tag comes off again; what a rule has moved goes back by a copy, and stays in its
+new class where no copy is safe: such a plan says so before it is approved."""
 Versioning = Literal["off", "on", "suspended"]
 Result = Literal["done", "changed", "protected", "skipped", "failed", "thawing"]
 """`failed` may be tried again; the others are final. `thawing`, and what else is not `done` or `changed`, is
@@ -186,6 +188,10 @@ class BucketCapability:
     """How long the store keeps what is deleted or overwritten, and bills it."""
     autoclass: bool = False
     """The bucket moves objects between classes by itself: nothing is archived there."""
+    takes_tags: bool = False
+    """An object can be tagged there, and the bucket's lifecycle rules can be read."""
+    is_aws: bool = False
+    """It is Amazon's own store: what others do with tags and rules differs."""
 
     @property
     def place(self) -> str:
@@ -221,6 +227,8 @@ class Surroundings:
     """By the bucket's URI."""
     has_registry: bool = True
     """A model registry is among the sources, so that what it serves is known."""
+    remarks: tuple[str, ...] = ()
+    """What of the policy's buckets is not known, in sentences."""
 
     def prices_of(self, scheme: Scheme) -> PriceList:
         """Return the prices of a cloud; none where none are known."""
@@ -244,6 +252,8 @@ class Archive:
     rule: str
     reason: str
     to: str
+    path: Literal["", "tag-and-rule"] = ""
+    """Empty: by a copy in place, in parts where an object is too large for one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +389,8 @@ class Plan:
     """One file per chunk, in order."""
     survivors: PlanFile | None = None
     """Objects of the touched runs that must still be there afterwards."""
+    rules_seen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Lifecycle rules of the buckets in which objects are tagged, as they were when it was made; by URI."""
 
     @property
     def files(self) -> tuple[PlanFile, ...]:

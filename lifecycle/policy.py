@@ -5,7 +5,7 @@ how much at most (`limits`). Every limit is written down: there is no default fo
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, Self
@@ -28,6 +28,10 @@ ARCHIVE_CLASSES = tuple(name for names in CLASSES.values() for name in names if 
 """Those that answer a read at once."""
 BREAK_EVEN: Literal["break-even"] = "break-even"
 """Instead of an age to archive at: computed from prices, for each checkpoint."""
+DATASET_AGE = timedelta(days=30)
+"""Published facts name the single objects of datasets that nobody changed for so long."""
+UNDO_HORIZON = timedelta(days=7)
+"""What a delete of ours left behind stays at least so long as a version, so that it can be undone."""
 _SHORTEST_QUIET = timedelta(hours=24)
 """A large save takes hours and inventories are a day old: what changed within a day may still be written."""
 
@@ -36,15 +40,48 @@ _BUCKET = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|gs://[a-z0-9][a-z0-9._-]{1,2
 Share = Annotated[Decimal, PlainSerializer(str, return_type=str)]
 
 
+Kind = Literal["checkpoint", "dataset", "upload", "noncurrent", "delete_marker"]
+_FITTING: Mapping[Kind, frozenset[str]] = {
+    "checkpoint": frozenset(
+        {"latest", "best", "best_unknown", "every_n_steps", "registered", "min_complete_per_run"}
+    ),
+    "dataset": frozenset({"tables"}),
+    "noncurrent": frozenset({"versions"}),
+}
+"""What `keep` may say, by kind; of the others nothing is kept by count."""
+_WHAT: Mapping[Kind, str] = {
+    "checkpoint": "complete checkpoints",
+    "dataset": "datasets, by prefixes of three folders outside of all runs,",
+    "upload": "multipart uploads that nobody completed",
+    "noncurrent": "noncurrent versions",
+    "delete_marker": "delete markers with nothing behind them",
+}
+_RUNS: Mapping[Kind, str] = {"dataset": "prefixes", "noncurrent": "folders", "delete_marker": "folders"}
+"""What stands where a checkpoint has its run."""
+_UNITS: Mapping[Kind, tuple[str, str]] = {
+    "checkpoint": ("checkpoint", "checkpoints"),
+    "upload": ("upload", "uploads"),
+    "noncurrent": ("folder", "folders"),
+    "delete_marker": ("folder", "folders"),
+}
+_ONLY_FOR_GOOD: Mapping[Kind, tuple[str, str]] = {
+    "upload": ("an upload that nobody completed can only be ended, and for good", "7d"),
+    "noncurrent": ("a noncurrent version can only be deleted, and for good", "30d"),
+    "delete_marker": ("a delete marker can only be removed, and for good", "30d"),
+}
+"""Why there is no other way, and a fair age."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Match(_Frozen):
-    """Which checkpoints the policy is about."""
+    """What the policy is about."""
 
-    kind: Literal["checkpoint", "upload"] = "checkpoint"
-    """What is cleared: checkpoints, or multipart uploads that nobody completed."""
+    kind: Kind = "checkpoint"
+    """What is cleared: checkpoints; datasets, which are prefixes outside of all runs; multipart uploads that
+    nobody completed; noncurrent versions; delete markers with nothing behind them."""
     buckets: tuple[Annotated[str, Field(pattern=_BUCKET)], ...] = ()
     """Exact buckets, `s3://name` or `gs://name`."""
     prefixes: tuple[Annotated[str, Field(min_length=1)], ...] = ()
@@ -71,6 +108,10 @@ class Keep(_Frozen):
     """What a registry serves stays; it cannot be switched off."""
     min_complete_per_run: int = 2
     """Never fewer complete checkpoints in a run than this."""
+    tables: Literal["keep", "archive"] = "keep"
+    """What looks like a table of Delta, Iceberg, Zarr or others stays, or may be archived; never deleted."""
+    versions: Annotated[int, Field(ge=0)] = 1
+    """The newest noncurrent versions of a key: what was overwritten last is what somebody may want back."""
 
 
 class Archive(_Frozen):
@@ -80,6 +121,8 @@ class Archive(_Frozen):
     """Age of the newest object; `break-even`: once waiting has cost as much as the move would."""
     to: str
     """The class."""
+    since: Literal["last-change", "last-read"] = "last-change"
+    """What the age counts from; `last-read`, of datasets only: also the last read that a bill shows."""
     cold: Literal["refuse", "accept"] = "refuse"
     """`accept` allows classes that cannot be read before a restore request of hours."""
 
@@ -109,9 +152,9 @@ class Delete(_Frozen):
     """What goes."""
 
     after: Duration
-    """Age of the newest object."""
+    """Age of the newest object; of a noncurrent version, the time since it was replaced."""
     irreversible: bool = False
-    """True allows deleting for good in buckets that keep no versions."""
+    """True allows deleting for good: in buckets that keep no versions, and the versions themselves."""
 
 
 class Limits(_Frozen):
@@ -194,6 +237,11 @@ class Policy(_Frozen):
         return span
 
     @property
+    def age_to_delete(self) -> timedelta:
+        """From which age on something may go, the quiet time included; without a `delete`, none."""
+        return max(self.delete.after, self.quiet_for) if self.delete else timedelta.max
+
+    @property
     def ceiling(self) -> Limits:
         """The limits; a policy without them was refused before anybody could ask."""
         if self.limits is None:
@@ -215,6 +263,7 @@ def parse_policy(text: str, *, origin: str) -> Policy:
             fix="Start from lifecycle/policies/stale-checkpoints.yaml, or from the example in the README.",
         )
     policy = parse_yaml(text, Policy, origin=origin)
+    _refuse_unfitting(policy, origin)
     refuse_unsafe(policy, origin)
     return policy
 
@@ -251,8 +300,10 @@ def refuse_unsafe(policy: Policy, origin: str) -> None:
         )
     if policy.limits is None:
         raise _without_limits(origin)
-    if policy.match.kind == "upload":
-        _refuse_unsafe_for_uploads(policy, origin)
+    _refuse_what_stays(policy, origin)
+    _refuse_wrong_reads(policy, origin)
+    if policy.match.kind == "dataset":
+        _refuse_vague_datasets(policy, origin)
     first = policy.archive.after if policy.archive else BREAK_EVEN
     if policy.delete and first != BREAK_EVEN and policy.delete.after <= first:
         raise UnsafePolicy(
@@ -262,12 +313,68 @@ def refuse_unsafe(policy: Policy, origin: str) -> None:
         )
 
 
-def _refuse_unsafe_for_uploads(policy: Policy, origin: str) -> None:
-    if policy.archive or policy.delete is None or not policy.delete.irreversible:
+def _refuse_unfitting(policy: Policy, origin: str) -> None:
+    """Refuse what was written of `keep` and means nothing for this kind: whoever wrote it relies on it."""
+    kind, said = policy.match.kind, policy.keep.model_fields_set
+    unfitting = sorted(said - _FITTING.get(kind, frozenset()))
+    if unfitting:
         raise UnsafePolicy(
-            "an upload that nobody completed can only be ended, and for good",
+            f"'{unfitting[0]}' says nothing about {_WHAT[kind]}",
+            where=f"{origin}, keep.{unfitting[0]}",
+            fix="Take the key out; 'moraine-lifecycle policy check' tells what stays.",
+        )
+
+
+def _refuse_what_stays(policy: Policy, origin: str) -> None:
+    """Refuse a policy about something that only goes for good, if it does not say so."""
+    kind, delete = policy.match.kind, policy.delete
+    if kind not in _ONLY_FOR_GOOD:
+        return
+    because, age = _ONLY_FOR_GOOD[kind]
+    if policy.archive or delete is None or not delete.irreversible:
+        raise UnsafePolicy(
+            because,
             where=f"{origin}, delete",
-            fix="Write 'delete: {after: 7d, irreversible: true}', and no 'archive'.",
+            fix=f"Write 'delete: {{after: {age}, irreversible: true}}', and no 'archive'.",
+        )
+    if kind == "noncurrent" and delete.after < UNDO_HORIZON:
+        raise UnsafePolicy(
+            "the policy deletes versions that undoing a clean-up may still need",
+            where=f"{origin}, delete.after",
+            fix=f"Write {format_duration(UNDO_HORIZON)} or more.",
+        )
+
+
+def units(kind: Kind) -> tuple[str, str]:
+    """Return what a decision is about, in the words of people: one, and several."""
+    return _UNITS.get(kind, ("place", "places"))
+
+
+def _refuse_wrong_reads(policy: Policy, origin: str) -> None:
+    archive = policy.archive
+    if archive is None or archive.since == "last-change":
+        return
+    if policy.match.kind != "dataset" or archive.after == BREAK_EVEN:
+        raise UnsafePolicy(
+            "only the age of datasets can be counted from their last read",
+            where=f"{origin}, archive.since",
+            fix="Take 'since' out, or write a policy of 'kind: dataset' with an age such as 'after: 90d'.",
+        )
+
+
+def _refuse_vague_datasets(policy: Policy, origin: str) -> None:
+    if not policy.match.prefixes:
+        raise UnsafePolicy(
+            "the policy names no prefix: what is known of no run may be anything",
+            where=f"{origin}, match.prefixes",
+            fix="Name the prefixes that hold datasets, such as 'prefixes: [\"data/\"]'.",
+        )
+    ages = [rule.after for rule in (policy.archive, policy.delete) if rule]
+    if any(age < DATASET_AGE for age in ages if age != BREAK_EVEN):
+        raise UnsafePolicy(
+            "datasets are left alone until nobody changed them for 30 days",
+            where=f"{origin}, after",
+            fix="Write 30d or more.",
         )
 
 
@@ -279,19 +386,13 @@ def policy_hash(policy: Policy) -> str:
 def sentences(policy: Policy) -> list[str]:
     """Return the policy in plain words."""
     limits = policy.ceiling
-    quiet, valid, fresh = (
-        format_duration(span) for span in (policy.quiet_for, policy.expires, policy.max_facts_age)
-    )
+    valid, fresh = (format_duration(span) for span in (policy.expires, policy.max_facts_age))
     amounts = f"{limits.objects:,} objects, {limits.bytes.human_readable()}, {limits.usd_month:,} USD a month"
-    checkpoints = [
-        *_stays(policy.keep),
-        f"Left alone: whatever changed within {quiet}, and the whole run around it.",
-        *_goes(policy),
-    ]
+    most_runs = f"{limits.runs:,} {_RUNS.get(policy.match.kind, 'runs')}"
     return [
         _about(policy.match),
-        *(_ended(policy) if policy.match.kind == "upload" else checkpoints),
-        f"At most in a plan: {amounts}, {limits.share_of_bucket:.0%} of a bucket and {limits.runs:,} runs.",
+        *_FOR_KIND.get(policy.match.kind, _cleared)(policy),
+        f"At most in a plan: {amounts}, {limits.share_of_bucket:.0%} of a bucket and {most_runs}.",
         *_asks(policy.approval),
         f"A plan is valid for {valid} and needs facts younger than {fresh}.",
     ]
@@ -308,13 +409,61 @@ def _without_limits(origin: str) -> UnsafePolicy:
 def _about(match: Match) -> str:
     where = " and ".join(match.buckets) or "any bucket"
     below = f" below {' or '.join(match.prefixes)}" if match.prefixes else ""
-    what = {"checkpoint": "complete checkpoints", "upload": "multipart uploads that nobody completed"}
-    return f"About {what[match.kind]} in {where}{below}."
+    return f"About {_WHAT[match.kind]} in {where}{below}."
+
+
+def _cleared(policy: Policy) -> list[str]:
+    quiet = format_duration(policy.quiet_for)
+    return [
+        *_stays(policy.keep),
+        f"Left alone: whatever changed within {quiet}, and the whole run around it.",
+        *_goes(policy),
+    ]
 
 
 def _ended(policy: Policy) -> list[str]:
-    after = max(policy.delete.after, policy.quiet_for) if policy.delete else policy.quiet_for
-    return [f"Ended for good {format_duration(after)} after they were begun; their parts are thrown away."]
+    after = format_duration(policy.age_to_delete)
+    return [f"Ended for good {after} after they were begun; their parts are thrown away."]
+
+
+def _outlived(policy: Policy) -> list[str]:
+    newest, after = policy.keep.versions, format_duration(policy.age_to_delete)
+    stays = f"the {newest} newest noncurrent versions" if newest != 1 else "the newest noncurrent version"
+    return [
+        "Kept: every current version" + (f", and {stays} of each key." if newest else "."),
+        "Kept: what lies in a protected or pinned checkpoint, where somebody needs something, or is locked.",
+        f"Deleted for good {after} after a newer version or a delete marker took their place.",
+    ]
+
+
+def _hiding_nothing(policy: Policy) -> list[str]:
+    return [
+        "Kept: every marker that hides a version, and what lies in a protected or pinned checkpoint.",
+        f"Removed for good {format_duration(policy.age_to_delete)} after they were written.",
+    ]
+
+
+def _outside_of_runs(policy: Policy) -> list[str]:
+    tables = "stays" if policy.keep.tables == "keep" else "is archived at most"
+    words = [
+        "Kept: whatever holds, lies in or lies above a run or checkpoint, and what somebody needs or pinned.",
+        f"What looks like a table or array store (Delta, Iceberg, Hudi, Zarr, Lance) {tables}.",
+        f"Left alone: whatever changed within {format_duration(policy.quiet_for)}.",
+        *_goes(policy),
+    ]
+    if policy.archive and policy.archive.since == "last-read":
+        words.append(
+            "And only when no bill shows a read of the bucket for so long; of which prefix, no bill says."
+        )
+    return words
+
+
+_FOR_KIND: Mapping[Kind, Callable[[Policy], list[str]]] = {
+    "dataset": _outside_of_runs,
+    "upload": _ended,
+    "noncurrent": _outlived,
+    "delete_marker": _hiding_nothing,
+}
 
 
 def _stays(keep: Keep) -> list[str]:
@@ -340,6 +489,10 @@ def _goes(policy: Policy) -> list[str]:
             f"Archived to {policy.archive.to} {_when(policy.archive)}; "
             "objects under 128 KiB stay, moving them costs more than it saves."
         )
+        if policy.archive.to in CLASSES["s3"]:
+            words.append(
+                "On S3, where a copy is not safe, they are tagged, and a rule of the bucket moves them."
+            )
         if policy.archive.to in COLD_CLASSES:
             words.append("There nothing can be read before a restore request, which takes hours.")
     if policy.delete:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from lifecycle.errors import Protected
+from lifecycle.pins import refuse_needed
 from pipelines.domain.claims import Claim, Claims
 from pipelines.domain.configuration import Configuration, Source
 from pipelines.domain.registry import Registry
@@ -38,15 +39,8 @@ def refuse_claimed(claims: Iterable[Claim], uris: Iterable[str]) -> None:
     Raises:
         Protected: naming the checkpoint and who needs it.
     """
-    needed = Claims.of(claims)
-    for uri in uris:
-        holder = needed.on(uri)
-        if holder:
-            raise Protected(
-                f"the registry names a checkpoint that the plan would change: {holder}",
-                where=uri,
-                fix="Nothing was changed. Make a new plan; it keeps what the registry names.",
-            )
+    said = "the registry names a checkpoint that the plan would change"
+    refuse_needed(Claims.of(claims), uris, said, keeps="it keeps what the registry names")
 
 
 def _read(source: Source, configuration: Configuration, base: Path, token: str | None) -> Registry:

@@ -14,6 +14,7 @@ from lifecycle.handover.desk import HandOver
 from lifecycle.handover.rule_book import RulesReport
 from lifecycle.model import REVERSIBLE_PATHS, BucketCapability, KeptBy, Line, Plan, Result, Total, Totals
 from lifecycle.plan.preview import LimitReached, Preview, RunChange
+from lifecycle.policy import Kind, units
 from lifecycle.records.audit import AUDIT, AuditReport
 from lifecycle.undo.journey import UndoReport
 from lifecycle.verify.comparison import Verification
@@ -26,18 +27,18 @@ MOST_LINES = 40
 def plan_text(plan: Plan, changes: Sequence[Line], *, markdown: bool = False) -> RenderableType:
     """Return what a plan would do, what it saves, and why things stay; `changes` are its first ones."""
     style = box.MARKDOWN if markdown else box.SIMPLE_HEAD
-    parts: list[RenderableType] = [Text(_headline(plan)), _totals(plan.totals, style)]
+    one, many = units(plan.policy.match.kind)
+    parts: list[RenderableType] = [Text(_headline(plan)), _totals(plan.totals, many, style)]
     if changes:
-        parts += [Text("What changes"), _changes(changes[:MOST_LINES], style)]
+        parts += [Text("What changes"), _changes(changes[:MOST_LINES], one, style)]
     more = plan.totals.archive.checkpoints + plan.totals.delete.checkpoints - len(changes[:MOST_LINES])
     if more:
         parts.append(Text(f"… and {more:,} more; decisions.parquet holds all of them.\n"))
     if plan.totals.objects_for_good:
         count = plan.totals.objects_for_good
-        parts.append(
-            Text(f"For good: {count:,} objects go and cannot be brought back; all else can be undone.\n")
-        )
-    parts += [Text("Why the others stay"), _kept(plan.kept, style)]
+        rest = "the notes say what else cannot be undone" if plan.rules_seen else "all else can be undone"
+        parts.append(Text(f"For good: {count:,} objects go and cannot be brought back; {rest}.\n"))
+    parts += [Text("Why the others stay"), _kept(plan.kept, many, style)]
     if plan.capabilities:
         parts += [Text("What the buckets enforce"), capabilities_table(plan.capabilities, style)]
     parts += [Text(f"Note: {visible(warning)}.") for warning in plan.warnings]
@@ -53,23 +54,24 @@ def plan_markdown(plan: Plan, changes: Sequence[Line], width: int = 500) -> str:
 
 def preview_text(found: Preview) -> RenderableType:
     """Return what a policy would touch, how near its limits that comes, and what was assumed."""
+    one, many = units(found.kind)
     parts: list[RenderableType] = [
         Text(f"What it would touch, by snapshot {found.snapshot_id} of {found.as_of}. Nothing is written."),
-        _totals(found.totals, box.SIMPLE_HEAD),
+        _totals(found.totals, many, box.SIMPLE_HEAD),
     ]
     if found.runs:
-        parts += [Text("Where most changes"), _runs_table(found.runs)]
+        parts += [Text("Where most changes"), _runs_table(found.runs, one, many)]
     parts += [Text("Limits of a plan"), _limits_table(found.limits)]
     if any(limit.is_passed for limit in found.limits):
         parts.append(Text("A plan would be refused: narrow 'match', lengthen 'after', or raise the limit."))
-    parts += [Text("Why the others stay"), _kept(found.kept, box.SIMPLE_HEAD)]
+    parts += [Text("Why the others stay"), _kept(found.kept, many, box.SIMPLE_HEAD)]
     return Group(*parts, *(Text(f"Note: {visible(note)}.") for note in found.notes))
 
 
-def why_text(line: Line) -> RenderableType:
-    """Return what becomes of one checkpoint and why."""
+def why_text(line: Line, kind: Kind) -> RenderableType:
+    """Return what becomes of one checkpoint, or of what else a policy of this kind is about, and why."""
     table = Table(box=None, show_header=False)
-    for name, value in _explained(line):
+    for name, value in _explained(line, kind):
         table.add_row(Text(name, style="dim"), Text(visible(value)))
     return table
 
@@ -79,10 +81,12 @@ def capabilities_table(capabilities: Iterable[BucketCapability], style: box.Box 
     table = Table(box=style)
     for name in ("bucket", "versions", "copy: source", "copy: destination", "copy in parts", "delete"):
         table.add_column(name)
+    table.add_column("tags")
     for found in capabilities:
         enforced = (found.copy_source, found.copy_destination, found.copy_in_parts, found.delete)
         words = ("enforced" if it_is else "not enforced" for it_is in enforced)
-        table.add_row(Text(visible(found.place)), found.versioning, *words)
+        tags = "kept" if found.takes_tags else "no"
+        table.add_row(Text(visible(found.place)), found.versioning, *words, tags)
     return table
 
 
@@ -124,6 +128,7 @@ def verification_text(found: Verification, lines: int = MOST_LINES) -> Renderabl
         parts.append(
             Text(f"{different.expected}: {visible(different.uri)}: {visible(different.difference + why)}")
         )
+    parts += [Text(sentence) for sentence in _of_rules(found)]
     said = as_it_is if found.is_clean else f"{found.difference_count:,} objects are not {as_it_is}"
     parts.append(Text(f"The buckets were listed again: {said}."))
     if found.left_out:
@@ -132,6 +137,14 @@ def verification_text(found: Verification, lines: int = MOST_LINES) -> Renderabl
     if found.left:
         parts.append(Text(f"{found.left:,} are left {_left_for(found)}."))
     return Group(*parts)
+
+
+def _of_rules(found: Verification) -> Iterator[str]:
+    if found.waiting:
+        yield f"{found.waiting:,} wait for a rule of their bucket, as planned: verify again in a day or two."
+    for place in found.spent_rules:
+        away = f"moraine-lifecycle rules {found.plan_id} --remove"
+        yield f"The rule in {visible(place)} has nothing left to move. Take it away: {away}."
 
 
 def _left_for(found: Verification) -> str:
@@ -227,14 +240,15 @@ def _headline(plan: Plan) -> str:
     )
 
 
-def _runs_table(runs: Iterable[RunChange]) -> Table:
+def _runs_table(runs: Iterable[RunChange], one: str, many: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("run", overflow="fold")
-    for name in ("checkpoints", "objects", "size", "saves a month"):
+    table.add_column("run" if one == "checkpoint" else "where", overflow="fold")
+    for name in (many, "objects", "size", "saves a month"):
         table.add_column(name, justify="right")
     for found in runs:
         counts = (f"{found.checkpoints:,}", f"{found.objects:,}", size_text(found.size_bytes))
-        table.add_row(Text(visible(f"{found.place}/{found.run}")), *counts, _usd(found.saving_usd_month))
+        where = f"{found.place}/{found.run}" if found.run else found.place
+        table.add_row(Text(visible(where)), *counts, _usd(found.saving_usd_month))
     return table
 
 
@@ -249,10 +263,10 @@ def _limits_table(limits: Iterable[LimitReached]) -> Table:
     return table
 
 
-def _totals(totals: Totals, style: box.Box) -> Table:
+def _totals(totals: Totals, many: str, style: box.Box) -> Table:
     table = Table(box=style)
     table.add_column("decision")
-    for name in ("checkpoints", "objects", "size", "costs a month", "saves a month", "costs once"):
+    for name in (many, "objects", "size", "costs a month", "saves a month", "costs once"):
         table.add_column(name, justify="right")
     rows = (("archive", totals.archive), ("delete", totals.delete), ("keep", totals.keep))
     for name, total in rows:
@@ -269,10 +283,10 @@ def _numbers(total: Total) -> Iterator[str]:
     yield _usd(total.one_off_usd)
 
 
-def _changes(lines: Iterable[Line], style: box.Box) -> Table:
+def _changes(lines: Iterable[Line], one: str, style: box.Box) -> Table:
     table = Table(box=style)
     table.add_column("decision")
-    table.add_column("checkpoint", overflow="fold")
+    table.add_column(one, overflow="fold")
     table.add_column("size", justify="right")
     table.add_column("saves a month", justify="right")
     table.add_column("why", overflow="fold")
@@ -289,7 +303,8 @@ def _changes(lines: Iterable[Line], style: box.Box) -> Table:
 
 def _done(line: Line) -> str:
     if line.decision == "archive":
-        return f"archive to {line.target_class}"
+        by_rule = " by rule" if line.path == "tag-and-rule" else ""
+        return f"archive to {line.target_class}{by_rule}"
     ways = {
         "delete-marker": "delete, version stays",
         "soft-delete": "delete, can be restored",
@@ -298,10 +313,10 @@ def _done(line: Line) -> str:
     return ways.get(line.path, "delete for good")
 
 
-def _kept(kept: Iterable[KeptBy], style: box.Box) -> Table:
+def _kept(kept: Iterable[KeptBy], many: str, style: box.Box) -> Table:
     table = Table(box=style)
     table.add_column("rule")
-    table.add_column("checkpoints", justify="right")
+    table.add_column(many, justify="right")
     table.add_column("size", justify="right")
     table.add_column("for example", overflow="fold")
     for found in kept:
@@ -310,20 +325,27 @@ def _kept(kept: Iterable[KeptBy], style: box.Box) -> Table:
     return table
 
 
-def _explained(line: Line) -> Iterator[tuple[str, object]]:
-    yield "checkpoint", line.uri
+def _explained(line: Line, kind: Kind) -> Iterator[tuple[str, object]]:
+    yield units(kind)[0], line.uri
     yield "decision", _done(line) if line.is_change else "keep"
     yield "rule", line.rule
     yield "because", line.reason
-    yield "run", line.run
-    yield "step", line.step
-    yield "state", line.state
+    if kind == "checkpoint":
+        yield "run", line.run
+        yield "step", line.step
+        yield "state", line.state
     yield "size", f"{size_text(line.size_bytes)} in {line.object_count:,} objects"
     yield "costs", f"{_usd(line.cost_usd_month)} a month"
     if line.is_change:
         yield "saves", f"{_usd(line.saving_usd_month)} a month, for {_usd(line.one_off_usd)} once"
-        can_be_undone = line.decision == "archive" or line.path in REVERSIBLE_PATHS
-        yield "undo", "can be undone" if can_be_undone else "cannot be undone"
+        yield "undo", _way_back(line)
+
+
+def _way_back(line: Line) -> str:
+    if line.path == "tag-and-rule":
+        return "can be undone until the rule has moved it; from then on only where copies are safe"
+    can_be_undone = line.decision == "archive" or line.path in REVERSIBLE_PATHS
+    return "can be undone" if can_be_undone else "cannot be undone"
 
 
 def _usd(amount: Decimal) -> str:

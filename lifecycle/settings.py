@@ -10,6 +10,7 @@ from pathlib import Path
 from pipelines.domain.configuration import Configuration, parse_configuration
 from pipelines.domain.uris import LocalUri, Uri, parse_uri
 from pipelines.errors import NotFound, Terminal
+from pipelines.reference.written import read_written
 from pipelines.stores import Store, open_store
 
 
@@ -89,15 +90,8 @@ def read_text(path: Path, *, what: str, fix: str) -> str:
         NotFound: it is not there.
         Terminal: it cannot be read as text.
     """
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise NotFound(f"there is no {what}", where=str(path), fix=fix) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise Terminal(
-            f"the {what} cannot be read: {reason}", where=str(path), fix="Make it a readable UTF-8 file."
-        ) from None
+    missing = NotFound(f"there is no {what}", where=str(path), fix=fix)
+    return read_written(path, f"the {what}", missing=missing)
 
 
 @cache

@@ -13,7 +13,9 @@ from typing import Final, Protocol, TypeVar
 
 from lifecycle.apply.identity import difference, is_archived, seconds
 from lifecycle.apply.pace import Pace, Paces, Struggle
-from lifecycle.errors import ActionRefused, ConditionFailed, Gone
+from lifecycle.apply.tagging import Tagging
+from lifecycle.apply.versions import why_it_stays
+from lifecycle.errors import AclChanged, ActionRefused, ConditionFailed, Gone
 from lifecycle.model import Action, BucketCapability, Result
 from lifecycle.providers import ClassChange, Clouds, ObjectState, Provider, UploadState
 from lifecycle.records.journal import Journal, Outcome
@@ -52,6 +54,10 @@ class Hand:
     paces: Paces = field(default_factory=lambda: Paces(time.monotonic))
     pause: Callable[[float], None] = time.sleep
     """Lets so many seconds pass."""
+    plan_id: str = ""
+    """What the tags of the plan say."""
+    keep_versions: int = 0
+    """So many noncurrent versions of a key stay, the newest."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,8 @@ def _changed(shift: Shift, action: Action, seen: Seen) -> Outcome:
         return _change(shift, action, seen)
     except (ConditionFailed, Gone):
         return settle(shift, action, "changed", _AT_THIS_MOMENT)
+    except AclChanged as error:
+        return Outcome(action, "done", error.what, etag=error.token)
     except ActionRefused as error:
         return settle(shift, action, "failed", error.what)
 
@@ -191,6 +199,8 @@ def _changed(shift: Shift, action: Action, seen: Seen) -> Outcome:
 def _change(shift: Shift, action: Action, seen: Seen) -> Outcome:
     provider, bucket, key = shift.provider(action), action.bucket, action.object_key
     match action.action, seen:
+        case "archive", ObjectState() if action.path == "tag-and-rule":
+            return _tagging(shift, action).tag(action, seen)
         case "archive", ObjectState():
             change = ClassChange(
                 action.target_class, action.token, action.token, action.path == "copy-in-parts"
@@ -211,6 +221,9 @@ def _change(shift: Shift, action: Action, seen: Seen) -> Outcome:
 
 def _look_at_object(shift: Shift, action: Action, left_out: str) -> Outcome | ObjectState:
     is_begun = shift.is_begun(action)
+    if is_begun and action.path == "tag-and-rule":
+        found = _tagging(shift, action).settle(action)
+        return found if isinstance(found, Outcome) else _obstacle(action, "", left_out, found.hold) or found
     try:
         state = shift.provider(action).head(action.bucket, action.object_key)
     except Gone:
@@ -220,6 +233,12 @@ def _look_at_object(shift: Shift, action: Action, left_out: str) -> Outcome | Ob
     if is_begun and is_archived(action, state):
         return Outcome(action, "done", _FOUND_DONE, etag=state.token)
     return _obstacle(action, difference(action, state), left_out, state.hold) or state
+
+
+def _tagging(shift: Shift, action: Action) -> Tagging:
+    known = shift.hand.capabilities.get(action.place)
+    today = shift.hand.clock().date()
+    return Tagging(shift.provider(action), shift.hand.plan_id, today, is_aws=bool(known and known.is_aws))
 
 
 def _left_behind(shift: Shift, action: Action) -> str:
@@ -233,22 +252,12 @@ def _left_behind(shift: Shift, action: Action) -> str:
 
 
 def _look_at_version(shift: Shift, action: Action, left_out: str) -> Outcome | ObjectState:
-    """A version is what it was for ever; what may change is that nothing newer hides it any more."""
-    versions = _versions(shift, action)
+    versions = [version for version in _versions(shift, action) if not version.is_soft_deleted]
     state = next((version for version in versions if version.version_id == action.version_id), None)
     if state is None:
         return _absent(shift, action)
-    return _obstacle(action, what_it_shows(state, versions), left_out, state.hold) or state
-
-
-def what_it_shows(state: ObjectState, versions: Sequence[ObjectState]) -> str:
-    """Return why removing a version would change what its bucket shows, or nothing."""
-    if not state.is_current:
-        return ""
-    if not state.is_delete_marker:
-        return "it is the current version now"
-    hidden = [version for version in versions if not version.is_delete_marker]
-    return "without this marker an older version would come back" if hidden else ""
+    stays = why_it_stays(action, state, versions, shift.hand.keep_versions)
+    return _obstacle(action, stays, left_out, state.hold) or state
 
 
 def _look_at_upload(shift: Shift, action: Action, left_out: str) -> Outcome | UploadState:

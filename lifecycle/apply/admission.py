@@ -79,6 +79,7 @@ def refuse_unenforced(paths: Collection[str], planned: BucketCapability, measure
         "conditions on copies in parts": measured.copy_in_parts or "copy-in-parts" not in paths,
         "If-Match on deletes": measured.delete or "delete-if-match" not in paths,
         "If-Match on deletes in batches": measured.delete_batch or "delete-batch-if-match" not in paths,
+        "tags beside tags, and rules that can be read": measured.takes_tags or "tag-and-rule" not in paths,
     }
     missing = [what for what, is_enforced in relied_on.items() if not is_enforced]
     if missing:

@@ -50,6 +50,8 @@ class Campaign:
     """Seals a chunk's journal when it is left."""
     today: date
     monotonic: Callable[[], float]
+    prepare: Callable[[Sequence[str]], None] = lambda _names: None
+    """Puts into buckets what these chunks rely on, before their first change: rules for what is tagged."""
 
     def go(self, names: Sequence[str]) -> tuple[ChunkReport, ...]:
         """Do what is left of these chunks.
@@ -64,6 +66,8 @@ class Campaign:
             refuse(self._uris(name))
         hand = replace(self.hand, capabilities=self._capabilities(left))
         looked = self._looked(left)
+        if looked and not hand.is_stopped():
+            self.prepare(left)
         return tuple(self._over(name) or self._apply(name, hand, looked.get(name)) for name in names)
 
     def examine(self, names: Sequence[str]) -> tuple[Mapping[str, BucketCapability], Mapping[str, str]]:

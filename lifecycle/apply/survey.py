@@ -77,7 +77,8 @@ class Survey:
             return ""
         known = {*remaining, *(action.object_key for action in planned)}
         prefix = listing_prefix(line.uri, known)
-        found = {state.key: state for state in self.clouds[line.scheme].list(line.bucket, prefix)}
+        listed = self.clouds[line.scheme].list(line.bucket, prefix)
+        found = {state.key: state for state in listed if _belongs(line, state.key)}
         _refuse_pinned(line, found, self.today)
         untouched = [action for action in planned if standing.get(action.action_id) != "begun"]
         surprise = _growth(prefix, found, known, planned) or _surprise(found, untouched)
@@ -89,7 +90,9 @@ class Survey:
 
     def _above(self, line: Line) -> Iterator[str]:
         """Yield the keys of pins that lie above a checkpoint."""
-        for start in pins_above(line.uri.partition("://")[2].partition("/")[2]):
+        # What is listed as a folder ends in a slash, and its own pins count as well.
+        inside = f"{line.uri}." if line.uri.endswith("/") else line.uri
+        for start in pins_above(inside.partition("://")[2].partition("/")[2]):
             place = (line.place, start)
             if place not in self._pins:
                 keys = (state.key for state in self.clouds[line.scheme].list(line.bucket, start))
@@ -165,12 +168,17 @@ def _shared_start(keys: Sequence[str]) -> str:
     return first[:length]
 
 
+def _belongs(line: Line, key: str) -> bool:
+    """Tell whether an object is part of a line: of a folder with a slash, only what lies right in it."""
+    return not line.uri.endswith("/") or f"{line.place}/{key}".rpartition("/")[0] == line.uri[:-1]
+
+
 def _shrinking(lines: Mapping[str, Line], planned: Mapping[str, Sequence[Action]]) -> set[tuple[str, str]]:
     """Return the runs that lose a checkpoint."""
     return {
         (lines[one].place, lines[one].run)
         for one, actions in planned.items()
-        if actions[0].action == "delete"
+        if actions[0].action == "delete" and lines[one].state != "dataset"
     }
 
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
+from typing import Literal
 
 from lifecycle.decide.break_even import break_even, outlived
+from lifecycle.decide.by_rule import unmoved_by_rule
 from lifecycle.model import (
     HOTNESS,
     Archive,
@@ -80,6 +82,26 @@ def decide_run(
     situation = _situation(run, surroundings, policy, day)
     in_order = sorted(run, key=lambda artifact: (artifact.step or 0, artifact.checkpoint_id))
     return tuple(_decide(artifact, situation) for artifact in in_order)
+
+
+def clear_alone(artifact: Artifact, surroundings: Surroundings, policy: Policy, day: date) -> Decision:
+    """Return what becomes of something that is in no run, and that nothing keeps but its age."""
+    return _clear(
+        artifact,
+        _Situation(
+            policy=policy,
+            day=day,
+            has_complete=True,
+            newest_at=artifact.last_modified_at,
+            newest=frozenset(),
+            floor=frozenset(),
+            order_is_known=True,
+            best_is_known=True,
+            gate=None,
+            capability=surroundings.capabilities.get(artifact.place),
+            prices=surroundings.prices_of(artifact.scheme),
+        ),
+    )
 
 
 def by_run(artifacts: Iterable[Artifact]) -> Iterator[tuple[Artifact, ...]]:
@@ -293,12 +315,12 @@ def _archive(artifact: Artifact, archive: ArchiveRule, situation: _Situation) ->
     age_due, obstacle = _archive_after(artifact, archive, situation)
     if age_due is None or situation.age(artifact.last_modified_at) < age_due:
         return obstacle
-    obstacle = obstacle or _archive_obstacle(artifact, archive.to, situation.capability)
-    if obstacle:
-        return obstacle
+    path, no_way = _way_to_archive(artifact, archive.to, situation)
+    if obstacle or no_way:
+        return obstacle or no_way
     days = situation.age(artifact.last_modified_at).days
     reason = f"{days} days since it changed, and {_limit(archive, age_due)}"
-    return Archive(artifact, "archive", reason, archive.to)
+    return Archive(artifact, "archive", reason, archive.to, path)
 
 
 def _archive_after(
@@ -351,13 +373,25 @@ def _takes_batches(capability: BucketCapability) -> bool:
     return capability.scheme == "s3" and capability.delete_batch
 
 
-def _archive_obstacle(artifact: Artifact, to: str, capability: BucketCapability | None) -> str:
-    shares = movable(artifact, to)
+def _way_to_archive(
+    artifact: Artifact, to: str, situation: _Situation
+) -> tuple[Literal["", "tag-and-rule"], str]:
+    """Return how it moves, or what stands in the way: by copies, else by a tag and a rule of the bucket."""
+    shares, capability = movable(artifact, to), situation.capability
     if not shares:
-        return f"nothing in it is hotter than {to} and large enough to be worth moving"
+        return "", f"nothing in it is hotter than {to} and large enough to be worth moving"
     if capability is None:
-        return "it is not known what the bucket enforces"
-    return _useless_copy(capability) or _unsafe_copy(shares, capability)
+        return "", "it is not known what the bucket enforces"
+    no_copy = _useless_copy(capability) or _unsafe_copy(shares, capability)
+    if not no_copy or capability.scheme != "s3":
+        return "", no_copy
+    no_rule = unmoved_by_rule(
+        [share.storage_class for share in shares],
+        to,
+        situation.age(artifact.last_modified_at),
+        capability,
+    )
+    return ("", f"{no_copy}; {no_rule}") if no_rule else ("tag-and-rule", "")
 
 
 def _useless_copy(capability: BucketCapability) -> str:

@@ -236,6 +236,7 @@ def _facts(whole: HandOver) -> Iterator[str]:
     if "gcs-delete" in operations:
         yield "Deletes on Cloud Storage name the generation: what was overwritten since is not touched."
     yield (
-        "`undo` knows only what `apply` did. A copy is taken back by a copy, a deletion by removing its "
-        "delete marker or restoring the generation, as long as the bucket keeps it."
+        f"To go back: end or cancel the jobs, then `moraine-lifecycle undo {whole.plan_id} --jobs-ended`. It "
+        "takes the plan's rules away, and back what the buckets show to be done: a copy by a copy, a delete "
+        "by removing its delete marker or restoring the generation, while the bucket keeps it. Tags stay."
     )

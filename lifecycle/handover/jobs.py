@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from lifecycle.handover.bucket_rules import ARCHIVE_TAG, DELETE_TAG
+from lifecycle.apply.tagging import ARCHIVE_TAG
+from lifecycle.handover.bucket_rules import DELETE_TAG
 from lifecycle.model import Plan, Scheme
 from pipelines.errors import Terminal
 

@@ -59,6 +59,7 @@ _ALONE = """
             when object_lock then 'it may be locked, and the cloud''s engine does not look first'
             when operation = 's3-copy' and has_acls
                 then 'a copy by the cloud''s engine loses the access control list'
+            when path = 'tag-and-rule' then 'it has to be looked at before and after it is tagged: apply does'
             when operation = 's3-copy' and path <> 'copy-in-place' then 'it cannot be copied in place'
             when operation = 's3-tag-delete' and (path <> 'delete-marker' or versioning <> 'on')
                 then 'it would go for good, and a tag has no condition'
@@ -97,7 +98,9 @@ _JOBS = """
     order by all
 """
 _LEFT_OUT = """
-    select action_id, 'skipped' as result, obstacle as detail, '' as token, false as is_open, size_bytes
+    select
+        action_id, 'skipped' as result, obstacle as detail, '' as token, false as is_open,
+        null::timestamp as "at", size_bytes
     from judged
     where obstacle is not null
 """

@@ -4,6 +4,8 @@
     approvals/<n>.json   receipts/<chunk>.jsonl   finished.json   verifications/<n>.json   stop
     undo/record-<n>.json   undo/<chunk>.jsonl     the way back: who wanted it, and its own receipts
     handover/handover.json   handover/job-<n>.csv …   what the engines of the clouds do instead
+    rules/put-<n>.json   rules/rules-<n>.json     rules of buckets that move what was tagged, and those beside
+    rules/moved-<n>.parquet                       what they have moved, as verifications saw it
 
 Nothing of this is ever written again, but that receipts grow; `../audit.jsonl` seals it. `verification.json`
 is the newest verification. Who creates the file `stop` ends an apply, or an undo, between two changes.
@@ -15,6 +17,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -27,6 +30,7 @@ from lifecycle.model import Action, Line, Plan, PlanFile
 from lifecycle.plan.decisions import DECISIONS, read_lines, sha256_of
 from lifecycle.plan.document import plan_from_json, plan_to_json
 from lifecycle.plan.expand import SURVIVORS
+from pipelines.engine import connect
 from pipelines.errors import NotFound
 
 _ACTION_COLUMNS = [
@@ -51,7 +55,24 @@ _REMAINING = """
     from read_parquet(?)
     where checkpoint_id in (select unnest(?::varchar[]))
 """
+_TAGGED = """
+    select bucket, max(target_class), min(object_key), max(object_key)
+    from read_parquet(?)
+    where path = 'tag-and-rule'
+    group by all
+    order by all
+"""
 _WAYS = "select distinct scheme || '://' || bucket, path from read_parquet(?) order by all"
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """Objects of one bucket that are tagged for its rule."""
+
+    bucket: str
+    to: str
+    first_key: str
+    last_key: str
 
 
 class PlanDirectory:
@@ -110,12 +131,25 @@ class PlanDirectory:
     def read_plan(self, chunk: str | None = None) -> Plan:
         """Return the plan, if it and its files are exactly what was sealed.
 
-        Of a chunk only its own actions are looked at, beside the decisions and what must remain: with a
-        thousand chunks in tasks of their own, each would read the files of all.
+        All bytes of these files are read, so a step asks once. Of a chunk only its own actions are looked
+        at, beside the decisions and what must remain: with a thousand chunks in tasks of their own, each
+        would read the files of all.
 
         Raises:
             NotFound: there is no plan.
             PlanRefused: something was edited.
+        """
+        plan = self.read_document()
+        others = {f"actions/{name}.parquet" for name in plan.chunks if chunk not in (None, name)}
+        self._refuse_edited(file for file in plan.files if file.name not in others)
+        return plan
+
+    def read_document(self) -> Plan:
+        """Return the plan, if `plan.json` is exactly what was sealed; its other files are not looked at.
+
+        Raises:
+            NotFound: there is no plan.
+            PlanRefused: it was edited.
         """
         try:
             text = (self.path / "plan.json").read_text(encoding="utf-8")
@@ -127,10 +161,7 @@ class PlanDirectory:
             ) from None
         except UnicodeDecodeError:
             raise PlanRefused("this is not a plan", where=str(self.path), fix="Make a new one.") from None
-        plan = plan_from_json(text, origin=str(self.path / "plan.json"))
-        others = {f"actions/{name}.parquet" for name in plan.chunks if chunk not in (None, name)}
-        self._refuse_edited(file for file in plan.files if file.name not in others)
-        return plan
+        return plan_from_json(text, origin=str(self.path / "plan.json"))
 
     def _refuse_edited(self, files: Iterable[PlanFile]) -> None:
         for file in files:
@@ -176,20 +207,29 @@ class PlanDirectory:
                 found[place].add(path)
         return found
 
+    def tagged(self, chunks: Iterable[str]) -> Iterator[Tagged]:
+        """Yield where these chunks tag objects for a rule of their bucket; a plan has one class to go to."""
+        files = [str(self.path / "actions" / f"{chunk}.parquet") for chunk in chunks]
+        if files:
+            for row in self._reader.cursor().execute(_TAGGED, [files]).fetchall():
+                yield Tagged(*row)
+
     def line_at(self, uri: str) -> Line | None:
         """Return the line of the checkpoint that an object or a folder belongs to, if there is one."""
         bucket, *folders = uri.rstrip("/").partition("://")[2].split("/")
         start = f"{uri.partition('://')[0]}://{bucket}"
         above = ["/".join((start, *folders[:count])) for count in range(len(folders) + 1)]
         found = self._lines("list_contains($uris, rtrim(uri, '/'))", {"uris": above})
-        return max(found, key=lambda line: len(line.uri), default=None)
+        # A folder with a slash is about what lies right in it, not below.
+        holding = (line for line in found if line.uri[-1] != "/" or line.uri in (uri, _folder_of(uri)))
+        return max(holding, key=lambda line: len(line.uri), default=None)
 
     def _lines(self, condition: str, values: dict[str, object]) -> Iterator[Line]:
         return read_lines(self._reader, self.decisions, condition, values)
 
     @cached_property
     def _reader(self) -> duckdb.DuckDBPyConnection:
-        return duckdb.connect(config={"threads": 1})
+        return connect(threads=1)
 
     def actions(self, chunk: str) -> Iterator[Action]:
         """Yield the actions of a chunk in their order."""
@@ -296,3 +336,7 @@ class PlanDirectory:
                 where=str(self.path),
                 fix="Wait for it, or stop it with the file 'stop' in the plan's directory.",
             ) from None
+
+
+def _folder_of(uri: str) -> str:
+    return uri[: uri.rindex("/") + 1]

@@ -19,6 +19,7 @@ from lifecycle.errors import PlanRefused
 from lifecycle.model import (
     REVERSIBLE_PATHS,
     Archive,
+    BucketCapability,
     Decision,
     Delete,
     Keep,
@@ -96,6 +97,8 @@ class Tally:
     sums: dict[str, _Sum] = field(default_factory=lambda: {name: _Sum() for name in _DECISIONS})
     kept: dict[str, KeptBy] = field(default_factory=dict)
     changed_bytes: dict[str, int] = field(default_factory=dict)
+    by_rule: dict[str, int] = field(default_factory=dict)
+    """Objects that a rule of their bucket moves, by the bucket's URI."""
     runs: int = 0
     objects_for_good: int = 0
     _run: tuple[str, str] | None = None
@@ -132,6 +135,8 @@ class Tally:
             self.runs += 1
         if line.decision == "delete" and line.path not in REVERSIBLE_PATHS:
             self.objects_for_good += line.action_count
+        if line.path == "tag-and-rule":
+            self.by_rule[place] = self.by_rule.get(place, 0) + line.action_count
 
     def _count_kept(self, line: Line) -> None:
         first = self.kept.get(line.rule) or KeptBy(line.rule, 0, 0, line.uri, line.reason)
@@ -234,8 +239,8 @@ def _line(decision: Decision, around: Surroundings) -> Line:
     match decision:
         case Keep():
             return line
-        case Archive(to=to):
-            return archived(line, artifact, to, around)
+        case Archive(to=to, path=path):
+            return archived(replace(line, path=path), artifact, to, around)
         case Delete(path=path):
             return deleted(replace(line, decision="delete", path=path), artifact, around)
 
@@ -248,6 +253,7 @@ def plan_warnings(tally: Tally, around: Surroundings, policy: Policy) -> Iterato
     """Yield what whoever approves a plan of this has to know."""
     if why := two_people_because(tally.totals, policy):
         yield f"two different people have to approve this, as it changes {why}"
+    yield from around.remarks
     if not around.has_registry:
         yield "no model registry is among the sources: what production serves is not known, nor kept for that"
     for gate in around.failed_gates:
@@ -256,12 +262,31 @@ def plan_warnings(tally: Tally, around: Surroundings, policy: Policy) -> Iterato
     for place, capability in sorted(around.capabilities.items()):
         if capability.autoclass:
             yield f"{place} moves objects between classes by itself (Autoclass): nothing is archived there"
-        elif not capability.can_copy and capability.versioning == "off":
-            yield f"{place} does not enforce conditions on copies: nothing is archived there"
+        elif found := _by_rule(tally.by_rule.get(place, 0), capability):
+            yield found
         leaves_nothing = capability.versioning == "off" and not capability.soft_delete_days
         if not capability.delete and leaves_nothing:
             yield f"{place} does not enforce conditions on deletes: nothing is deleted there for good"
     yield from _money_left_out(tally, around, policy)
+
+
+def _by_rule(objects: int, capability: BucketCapability) -> str:
+    """Return what archiving by a rule of the bucket, or by nothing at all, means there."""
+    place = capability.place
+    if not objects:
+        is_closed = not (capability.can_copy or capability.takes_tags) and capability.versioning == "off"
+        return (
+            f"{place} does not enforce conditions on copies: nothing is archived there" if is_closed else ""
+        )
+    then = (
+        "what it has moved goes back by a copy, as a new version"
+        if capability.can_copy
+        else "what it has moved Moraine cannot take back, as no copy is safe there"
+    )
+    return (
+        f"{place} is archived by tags and the bucket's own rule, within days (objects: {objects:,}); "
+        f"until then undo takes the tags off, and {then}"
+    )
 
 
 def _place_named(bucket: str, around: Surroundings) -> str:

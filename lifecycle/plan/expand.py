@@ -185,7 +185,7 @@ _CHUNK = """
         (lines.saving_usd_month * objects.size_bytes / greatest(lines.action_bytes, 1))::decimal(18, 6)
             as saving_usd_month,
         case
-            when objects.decision = 'delete' then lines.path
+            when objects.decision = 'delete' or lines.path = 'tag-and-rule' then lines.path
             when objects.scheme = 's3' and objects.size_bytes > {largest} then 'copy-in-parts'
             else 'copy-in-place'
         end as path,
@@ -199,7 +199,7 @@ _SURVIVORS = """
         objects.size_bytes, objects.last_modified_at, objects.storage_class, touched.checkpoint_id
     from part_objects as objects inner join touched on objects.position = touched.position
     -- What is no checkpoint promises no trainer anything: nothing of it has to stay.
-    where objects.decision <> 'delete' and objects.state <> 'open'
+    where objects.decision <> 'delete' and objects.state not in ('open', 'hidden')
     order by objects.position, objects.object_key
 """
 _SLICES = "select distinct slice from touched order by all"
@@ -273,14 +273,15 @@ class Expansion:
         return actions, self._join_survivors()
 
     def _objects(self, number: int) -> str:
-        return _OBJECTS.replace("{source}", self.source).replace("{slice}", str(number))
+        # The source comes last: what it quotes of a policy may look like any of these words.
+        return _OBJECTS.replace("{slice}", str(number)).replace("{source}", self.source)
 
     def _lay_down(self) -> None:
         self.connection.execute("set preserve_insertion_order = false")
         directory = quote(str(self.directory / _LAID))
         for (number,) in self.connection.execute(_SLICES).fetchall():
-            statement = _LAID_DOWN.replace("{objects}", self._objects(number))
-            self.connection.execute(statement.replace("{directory}", directory))
+            statement = _LAID_DOWN.replace("{directory}", directory)
+            self.connection.execute(statement.replace("{objects}", self._objects(number)))
         self.connection.execute("set preserve_insertion_order = true")
 
     def _write_part(self, part: _Part) -> list[PlanFile]:

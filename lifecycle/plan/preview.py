@@ -13,7 +13,7 @@ from itertools import groupby
 from lifecycle.model import BucketCapability, KeptBy, Line, Scheme, Surroundings, Totals
 from lifecycle.plan.document import Tally, plan_warnings
 from lifecycle.plan.limits import figures
-from lifecycle.policy import Policy
+from lifecycle.policy import Kind, Policy
 from lifecycle.providers import BucketSettings
 
 MOST_RUNS = 10
@@ -56,6 +56,8 @@ class Preview:
     limits: tuple[LimitReached, ...]
     notes: tuple[str, ...]
     """What was assumed, and what a plan would warn of."""
+    kind: Kind = "checkpoint"
+    """What the policy is about."""
 
 
 def assume(
@@ -75,6 +77,8 @@ def assume(
         object_lock=known.object_lock,
         soft_delete_days=known.soft_delete_days,
         autoclass=known.autoclass,
+        takes_tags=scheme == "s3",
+        is_aws=known.is_aws,
     )
     said = [f"assuming that {capability.place} enforces conditions: a plan measures it"]
     if settings is None:
@@ -98,6 +102,7 @@ def preview(
             LimitReached(name, figure, limit, is_passed=figure > limit) for name, figure, limit in reached
         ),
         notes=(*notes, *plan_warnings(tally, around, policy)),
+        kind=policy.match.kind,
     )
 
 

@@ -21,11 +21,14 @@ def archived(line: Line, artifact: Artifact, to: str, around: Surroundings) -> L
     shares = movable(artifact, to)
     count, size = _sum(shares)
     prices = around.prices_of(artifact.scheme)
+    # A rule reads nothing out and leaves nothing behind; setting a tag is billed like putting an object.
+    by_copy = _retrieval(shares, prices) + _left_behind(
+        shares, prices, around.capabilities.get(artifact.place)
+    )
     once = (
         count * (prices.prices[to].usd_per_request if to in prices.prices else 0)
-        + _retrieval(shares, prices)
+        + (count * _tagging(prices) if line.path == "tag-and-rule" else by_copy)
         + _early_charges(artifact, shares, around)
-        + _left_behind(shares, prices, around.capabilities.get(artifact.place))
     )
     return replace(
         line,
@@ -54,6 +57,10 @@ def deleted(line: Line, artifact: Artifact, around: Surroundings) -> Line:
         tail_usd_month=artifact.cost_usd_month if stays else Decimal(0),
         one_off_usd=Decimal(0) if stays else rounded(once),
     )
+
+
+def _tagging(prices: PriceList) -> Decimal:
+    return prices.prices["STANDARD"].usd_per_request if "STANDARD" in prices.prices else Decimal(0)
 
 
 def _left_behind(

@@ -8,6 +8,7 @@ from lifecycle.providers.memory import MemoryProvider
 from lifecycle.providers.protocol import (
     BATCH,
     CANARY_PREFIX,
+    MOST_TAGS,
     BucketRules,
     BucketSettings,
     ClassChange,
@@ -26,6 +27,7 @@ Clouds = Mapping[Scheme, Provider]
 __all__ = [
     "BATCH",
     "CANARY_PREFIX",
+    "MOST_TAGS",
     "BucketRules",
     "BucketSettings",
     "ClassChange",

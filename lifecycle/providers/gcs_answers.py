@@ -78,6 +78,7 @@ def state_of(resource: Mapping[str, Any], now: datetime | None = None) -> Object
         {name: resource[name] for name in named if name in resource},
         scheme="gs",
         is_current="timeDeleted" not in resource and "softDeleteTime" not in resource,
+        is_soft_deleted="softDeleteTime" in resource,
     )
 
 

@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 
 from lifecycle.errors import ActionRefused, ConditionFailed, Gone
 from lifecycle.model import Scheme, Versioning
+from lifecycle.providers.memory_rules import class_by_rules
 from lifecycle.providers.protocol import (
     CANARY_PREFIX,
+    MOST_TAGS,
     BucketRules,
     BucketSettings,
     ClassChange,
@@ -37,6 +39,9 @@ class MemoryBucket:
     keys: dict[str, list[ObjectState]] = field(default_factory=dict)
     uploads: list[UploadState] = field(default_factory=list)
     tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of what lives under a key."""
+    hidden_tags: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    """Of older versions, by key and version."""
     object_lock: bool = False
     soft_delete_days: int = 0
     """Cloud Storage only: what is deleted or overwritten stays so long."""
@@ -54,6 +59,9 @@ class MemoryProvider:
         self.buckets: dict[str, MemoryBucket] = {}
         self.changes: list[tuple[str, str]] = []
         self.before_change: Callable[[str, str], None] = lambda _name, _key: None
+        self.is_aws = False
+        self.tags_restart_age = False
+        """As on Ceph: whoever tags an object makes it a new one to rules."""
         self._ticks = 0
 
     def put(self, bucket: str, state: ObjectState) -> ObjectState:
@@ -62,6 +70,7 @@ class MemoryProvider:
         is_known = place.versioning == "on" or self.scheme == "gs"
         version = (str(self._tick()) if self.scheme == "gs" else f"v{self._tick()}") if is_known else None
         stored = replace(state, version_id=version, scheme=self.scheme)
+        self._hide_tags(place, state.key)
         place.keys[state.key] = [*self._left_behind(place, state.key), stored]
         return stored
 
@@ -69,7 +78,12 @@ class MemoryProvider:
         """Return what the bucket is set to."""
         place = self._bucket(bucket)
         return BucketSettings(
-            place.versioning, place.object_lock, place.soft_delete_days, place.autoclass, place.keeps_new
+            place.versioning,
+            place.object_lock,
+            place.soft_delete_days,
+            place.autoclass,
+            place.keeps_new,
+            self.is_aws,
         )
 
     def head(self, bucket: str, key: str) -> ObjectState:
@@ -98,7 +112,7 @@ class MemoryProvider:
         yield from [upload for upload in self._bucket(bucket).uploads if upload.key.startswith(prefix)]
 
     def rules(self, bucket: str) -> BucketRules:
-        """Return a bucket's lifecycle rules; nothing carries them out."""
+        """Return a bucket's lifecycle rules; `carry_out_rules` does what they say."""
         return self._bucket(bucket).rules
 
     def put_rules(self, bucket: str, rules: BucketRules) -> None:
@@ -113,6 +127,33 @@ class MemoryProvider:
         """Return an object's tags."""
         self.head(bucket, key)
         return self._bucket(bucket).tags.get(key, {})
+
+    def tag(self, bucket: str, state: ObjectState, name: str, text: str) -> None:
+        """Add a tag to those of the version that was looked at."""
+        self.before_change("tag", state.key)
+        if self._change_tags(bucket, state, lambda found: {**found, name: text}):
+            self.changes.append(("tag", state.key))
+
+    def untag(self, bucket: str, state: ObjectState, name: str, text: str) -> None:
+        """Take a tag off the version that was looked at."""
+        self.before_change("untag", state.key)
+        gone = (name, text)
+        if self._change_tags(bucket, state, lambda found: dict(t for t in found.items() if t != gone)):
+            self.changes.append(("untag", state.key))
+
+    def carry_out_rules(self, now: datetime) -> Sequence[str]:
+        """Move what the rules of all buckets move by now, as stores do once a day; return the keys.
+
+        What is moved stays the same version, of the same age.
+        """
+        moved = []
+        for place in self.buckets.values():
+            for key, versions in place.keys.items():
+                to = class_by_rules(place.rules, versions[-1], place.tags.get(key, {}), now)
+                if to and _is_live(versions[-1]):
+                    versions[-1] = replace(versions[-1], storage_class=to)
+                    moved.append(key)
+        return moved
 
     def change_class(self, bucket: str, state: ObjectState, change: ClassChange) -> str:
         """Copy an object onto itself; the copy is new, as on S3."""
@@ -130,7 +171,9 @@ class MemoryProvider:
         if now.storage_class in COLD_CLASSES and now.thaw != "thawed":
             raise ActionRefused("the object is frozen", where=state.key, fix="Ask for a readable copy first.")
         copied = replace(now, storage_class=change.to, last_modified_at=self._now(), thaw="")
+        tags = self._bucket(bucket).tags.get(state.key, {})
         stored = self.put(bucket, copied)
+        self._bucket(bucket).tags[state.key] = tags
         self.changes.append(("copy", state.key))
         return stored.token
 
@@ -178,7 +221,9 @@ class MemoryProvider:
         if found.is_delete_marker:
             self._bucket(bucket).keys[key] = versions[:-1]
         else:
+            tags = self._bucket(bucket).tags.get(key, {})
             self.put(bucket, replace(found, is_current=True, last_modified_at=self._now()))
+            self._bucket(bucket).tags[key] = tags
         self.changes.append(("restore", key))
         return self.head(bucket, key)
 
@@ -231,6 +276,42 @@ class MemoryProvider:
             del place.keys[key]
         self.changes.append(("delete", key))
         return version
+
+    def _change_tags(
+        self, bucket: str, state: ObjectState, change: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> bool:
+        """Change the tags of a version; tell whether that had an effect."""
+        place, now = self._bucket(bucket), self._version(bucket, state)
+        is_live = now is place.keys[state.key][-1]
+        named = (state.key, now.version_id or "")
+        found = place.tags.get(state.key, {}) if is_live else place.hidden_tags.get(named, {})
+        wanted = change(found)
+        if wanted == found:
+            return False
+        if len(wanted) > MOST_TAGS:
+            raise ActionRefused(f"it has {len(found)} tags", where=state.key, fix="Leave it.")
+        if is_live:
+            place.tags[state.key] = wanted
+        else:
+            place.hidden_tags[named] = wanted
+        if is_live and self.tags_restart_age:
+            place.keys[state.key][-1] = replace(now, last_modified_at=self._now())
+        return True
+
+    def _version(self, bucket: str, state: ObjectState) -> ObjectState:
+        if state.version_id is None:
+            return self.head(bucket, state.key)
+        versions = self._bucket(bucket).keys.get(state.key, ())
+        found = next((version for version in versions if version.version_id == state.version_id), None)
+        if found is None:
+            raise Gone(state.key)
+        return found
+
+    def _hide_tags(self, place: MemoryBucket, key: str) -> None:
+        """Leave the tags of what lives under a key to the version that it becomes."""
+        tags, before = place.tags.pop(key, {}), place.keys.get(key)
+        if before and tags:
+            place.hidden_tags[(key, before[-1].version_id or "")] = tags
 
     def _left_behind(self, place: MemoryBucket, key: str) -> _States:
         """Return what stays of a key when its current object goes or is replaced."""

@@ -26,6 +26,8 @@ class BucketSettings:
     autoclass: bool = False
     keeps_new: bool = False
     """What is written there cannot be removed at once: a retention or a hold by default."""
+    is_aws: bool = False
+    """It is Amazon's own store, and not one that speaks like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class ObjectState:
     is_current: bool = True
     """False for a noncurrent version, or a soft-deleted generation."""
     is_delete_marker: bool = False
+    is_soft_deleted: bool = False
+    """Cloud Storage only: it is deleted already, and can be restored for some days."""
     thaw: Literal["", "frozen", "thawing", "thawed"] = ""
     """Of a class that cannot be read at once: whether a readable copy was asked for, and is there."""
 
@@ -127,6 +131,25 @@ class KeepsRules(Protocol):
     def has_acls(self, bucket: str) -> bool:
         """Tell whether objects there have access control lists of their own."""
 
+    def tag(self, bucket: str, state: ObjectState, name: str, text: str) -> None:
+        """Add a tag to those that an object has, or give this one another text.
+
+        Exactly the version that was looked at gets it, where versions are kept. No store takes a condition
+        on tags: without versions it hits whatever lives under the key.
+
+        Raises:
+            Gone: there is no such object.
+            ActionRefused: the store will not, or the object has `MOST_TAGS` others.
+            Transient: the store does not answer; it may or may not have happened.
+        """
+
+    def untag(self, bucket: str, state: ObjectState, name: str, text: str) -> None:
+        """Take a tag off, if it is there with this text; all others stay.
+
+        Raises:
+            Gone, ActionRefused, Transient: see `tag`.
+        """
+
 
 class Provider(Protocol):
     """One cloud. Keys are exact bytes."""
@@ -171,6 +194,7 @@ class Provider(Protocol):
         Raises:
             ConditionFailed, Gone: it is not what the change expects; nothing happened.
             ActionRefused: the store will not.
+            AclChanged: it is done; who may read it is not as it was.
             Transient: the store does not answer; it may or may not have happened.
         """
 
@@ -235,5 +259,7 @@ class Provider(Protocol):
         """Remove an object of our own below `CANARY_PREFIX`, with all its versions but locked ones."""
 
 
+MOST_TAGS = 10
+"""An object on S3 has no more."""
 BATCH = 1000
 """Objects in one request at most: what S3 takes. Cloud Storage takes 100, and cuts by itself."""

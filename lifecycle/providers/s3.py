@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lifecycle.errors import ActionRefused, ConditionFailed, Gone
 from lifecycle.model import Scheme
 from lifecycle.providers import s3_answers as answers
-from lifecycle.providers import s3_batch, s3_buckets, s3_rules
+from lifecycle.providers import s3_batch, s3_buckets, s3_rules, s3_tags
 from lifecycle.providers.protocol import (
     BATCH,
     CANARY_PREFIX,
@@ -27,8 +27,10 @@ from lifecycle.providers.protocol import (
 from lifecycle.providers.removals import in_order, remove_singly
 from lifecycle.providers.s3_answers import answered
 from lifecycle.providers.s3_copies import PART_BYTES, Copy
+from lifecycle.providers.s3_listing import listed, versions_of
 from pipelines.domain.configuration import Endpoint
 from pipelines.stores.s3 import explained, s3_client
+from pipelines.stores.s3_pages import CURRENT, VERSIONS, leave_unread
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -70,19 +72,11 @@ class S3Provider:
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectState]:
         """Yield the current objects, in key order."""
-        pages = self._client(bucket).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        with explained(f"s3://{bucket}/{prefix}"):
-            for page in pages:
-                yield from (answers.listed(entry) for entry in page.get("Contents", ()))
+        return listed(self._client(bucket), CURRENT, bucket, prefix)
 
     def versions(self, bucket: str, prefix: str) -> Iterator[ObjectState]:
-        """Yield all versions and delete markers, in key order within a page."""
-        pages = (
-            self._client(bucket).get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
-        )
-        with explained(f"s3://{bucket}/{prefix}"):
-            for page in pages:
-                yield from _all_versions(page)
+        """Yield all versions and delete markers, in key order, or in that of each kind within a page."""
+        return listed(self._client(bucket), VERSIONS, bucket, prefix)
 
     def uploads(self, bucket: str, prefix: str) -> Iterator[UploadState]:
         """Yield the multipart uploads that nobody completed."""
@@ -98,23 +92,15 @@ class S3Provider:
 
     def tags(self, bucket: str, key: str) -> Mapping[str, str]:
         """Return an object's tags; none where the store says that it knows no tags."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415  (see pipelines.stores.s3)
+        return s3_tags.read_tags(self._client(bucket), bucket, key)
 
-        with answered(bucket, key):
-            try:
-                answer = self._client(bucket).get_object_tagging(Bucket=bucket, Key=key)
-            except ClientError as error:
-                if answers.said(error)[0] == "NotImplemented":
-                    return {}
-                raise
-        if "TagSet" not in answer:
-            # Ceph RGW 16 answers so about an object that was uploaded in parts with tags.
-            raise ActionRefused(
-                "the store does not tell its tags",
-                where=f"s3://{bucket}/{key}",
-                fix="Tag it again, or leave it.",
-            )
-        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+    def tag(self, bucket: str, state: ObjectState, name: str, text: str) -> None:
+        """Add a tag to those of the version that was looked at."""
+        s3_tags.change_tags(self._client(bucket), bucket, state, s3_tags.with_tag(name, text))
+
+    def untag(self, bucket: str, state: ObjectState, name: str, text: str) -> None:
+        """Take a tag off the version that was looked at."""
+        s3_tags.change_tags(self._client(bucket), bucket, state, s3_tags.without_tag(name, text))
 
     def change_class(self, bucket: str, state: ObjectState, change: ClassChange) -> str:
         """Copy an object onto itself; metadata, tags, content headers, encryption and ACL stay."""
@@ -200,10 +186,8 @@ class S3Provider:
             return self._has_acls(bucket)
 
     def _versions_of(self, bucket: str, key: str) -> Sequence[ObjectState]:
-        """Return the versions of one key; it comes before all that begin like it."""
         with answered(bucket, key):
-            page = self._client(bucket).list_object_versions(Bucket=bucket, Prefix=key)
-            return [version for version in _all_versions(page) if version.key == key]
+            return versions_of(self._client(bucket), bucket, key)
 
     def _hold(self, bucket: str, key: str, answer: Mapping[str, Any]) -> str:
         hold = answers.hold_of(answer, self._clock() if self._clock else None)
@@ -226,13 +210,9 @@ class S3Provider:
             if bucket not in self._clients:
                 client = s3_client(bucket, self._endpoints)
                 s3_batch.prepare(client)
+                leave_unread(client)
                 self._clients[bucket] = client
             return self._clients[bucket]
-
-
-def _all_versions(page: Any) -> Iterator[ObjectState]:  # noqa: ANN401  (in the client's own form)
-    yield from (answers.listed(entry) for entry in page.get("Versions", ()))
-    yield from (answers.marker(entry) for entry in page.get("DeleteMarkers", ()))
 
 
 def _own(key: str) -> str:

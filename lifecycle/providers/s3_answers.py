@@ -98,44 +98,17 @@ def hold_of(answer: Mapping[str, Any], now: datetime | None) -> str:
     return f"retention until {until}"
 
 
-def listed(entry: Any) -> ObjectState:  # noqa: ANN401  (an entry of one of two lists, in the client's own form)
-    """Return an object of a listing, current or not."""
-    return ObjectState(
-        entry["Key"],
-        entry["ETag"].strip('"'),
-        entry["Size"],
-        _utc(entry["LastModified"]),
-        entry.get("StorageClass") or "STANDARD",
-        entry.get("VersionId"),
-        is_current=entry.get("IsLatest", True),
-    )
-
-
-def marker(entry: Any) -> ObjectState:  # noqa: ANN401  (see `listed`)
-    """Return a delete marker of a listing."""
-    return ObjectState(
-        entry["Key"],
-        "",
-        0,
-        _utc(entry["LastModified"]),
-        "",
-        entry["VersionId"],
-        is_current=entry["IsLatest"],
-        is_delete_marker=True,
-    )
-
-
-def upload_time(entry: Any) -> datetime:  # noqa: ANN401  (see `listed`)
+def upload_time(entry: Any) -> datetime:  # noqa: ANN401  (an entry of a list, in the client's own form)
     """Return when an upload was begun."""
     return _utc(entry["Initiated"])
 
 
-def removed(entry: Any) -> Removal:  # noqa: ANN401  (see `listed`)
+def removed(entry: Any) -> Removal:  # noqa: ANN401  (see `upload_time`)
     """Return the answer for an object that a batch deleted."""
     return Removal(entry["Key"], "done", entry.get("DeleteMarkerVersionId", ""))
 
 
-def not_removed(entry: Any) -> Removal:  # noqa: ANN401  (see `listed`)
+def not_removed(entry: Any) -> Removal:  # noqa: ANN401  (see `upload_time`)
     """Return the answer for an object that a batch left alone."""
     key, code = entry.get("Key", ""), entry.get("Code", "")
     if code in _UNMET:

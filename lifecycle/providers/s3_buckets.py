@@ -1,7 +1,9 @@
 """What an S3 bucket is set to: versions, Object Lock, ACLs. What cannot be read is taken to protect."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from lifecycle.model import Versioning
 from lifecycle.providers.protocol import BucketSettings
@@ -15,6 +17,7 @@ _VERSIONING: Mapping[str, Versioning] = {"Enabled": "on", "Suspended": "suspende
 _NO_LOCK = frozenset(
     {"ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration", "NotImplemented"}
 )
+_AWS_HOST = re.compile(r"\.amazonaws\.com(\.cn)?$")
 _DENIED = 403
 _SERVER_ERROR = 500
 
@@ -23,12 +26,18 @@ def read_settings(client: "S3Client", bucket: str) -> BucketSettings:
     """Return whether the bucket keeps versions, and locks objects."""
     answer = client.get_bucket_versioning(Bucket=bucket)
     versioning = _VERSIONING.get(answer.get("Status", ""), "off")
+    is_aws = is_amazons(client)
     if versioning == "off":
         # Object Lock cannot be without versions.
-        return BucketSettings(versioning)
+        return BucketSettings(versioning, is_aws=is_aws)
     lock = _read_lock(client, bucket)
     keeps_new = bool(lock and lock.get("Rule"))
-    return BucketSettings(versioning, object_lock=lock is not None, keeps_new=keeps_new)
+    return BucketSettings(versioning, object_lock=lock is not None, keeps_new=keeps_new, is_aws=is_aws)
+
+
+def is_amazons(client: "S3Client") -> bool:
+    """Tell whether a client talks to Amazon's own store."""
+    return _AWS_HOST.search(urlsplit(client.meta.endpoint_url).hostname or "") is not None
 
 
 def uses_acls(client: "S3Client", bucket: str) -> bool:

@@ -1,7 +1,9 @@
 """An object copied onto itself in another class, with everything that belongs to it.
 
 At once up to 5 GiB, above that in parts. A copy makes the ACL private again and drops locks: grants are sent
-again, a locked object is refused.
+again, a locked object is refused. There is no condition on an ACL, so one that had grants is read again
+afterwards. What somebody changed meanwhile is seen where versions are kept, and put right; that the copy has
+other grants than it was given is told, never put right: somebody may just have taken them away.
 """
 
 import math
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from lifecycle.errors import ActionRefused
+from lifecycle.errors import AclChanged, ActionRefused
 from lifecycle.providers.protocol import ClassChange, ObjectState
 from lifecycle.providers.s3_answers import CARRIED_BY_COPY, OBSTACLES
 
@@ -26,6 +28,14 @@ _GRANTS = {
     "READ_ACP": "GrantReadACP",
     "WRITE_ACP": "GrantWriteACP",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A copy that was made; without a version where none are kept."""
+
+    etag: str
+    version_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +54,35 @@ class Copy:
 
         Raises:
             ActionRefused: something of the object would be lost.
+            AclChanged: it is copied, and its ACL is not as it was.
             ClientError: the store's own answer.
         """
         _refuse_what_would_be_lost(self.bucket, self.state, in_parts=self.change.in_parts)
-        grants = _grants(self.client, self.bucket, self.state.key) if self.has_acl else {}
-        return self._in_parts(grants) if self.change.in_parts else self._at_once(grants)
+        grants = _grants(self.client, {"Bucket": self.bucket, "Key": self.state.key}) if self.has_acl else {}
+        made = self._in_parts(grants) if self.change.in_parts else self._at_once(grants)
+        if grants:
+            self._see_to_grants(grants, made)
+        return made.etag
 
-    def _at_once(self, grants: Mapping[str, Any]) -> str:
+    def _see_to_grants(self, given: Mapping[str, str], made: _Made) -> None:
+        """Compare the ACL of the copy with what it was given, and that with what the version before has."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  (see pipelines.stores.s3)
+
+        place: Any = {"Bucket": self.bucket, "Key": self.state.key}
+        copy: Any = {**place, **({"VersionId": made.version_id} if made.version_id else {})}
+        try:
+            if _grants(self.client, copy) != given:
+                raise AclChanged(made.etag, "its access control list is not the one that it was given")
+            if made.version_id not in ("", "null"):
+                before: Any = _grants(self.client, {**place, "VersionId": self.state.version_id or "null"})
+                if before != given:
+                    self.client.put_object_acl(**copy, **(before or {"ACL": "private"}))
+        except (ActionRefused, BotoCoreError, ClientError) as error:
+            raise AclChanged(
+                made.etag, "whether its access control list is as it was is not known"
+            ) from error
+
+    def _at_once(self, grants: Mapping[str, Any]) -> _Made:
         carried = self.state.carried
         answer = self.client.copy_object(
             Bucket=self.bucket,
@@ -64,9 +96,9 @@ class Copy:
             **{name: carried[name] for name in CARRIED_BY_COPY if name in carried},
             **grants,
         )
-        return answer["CopyObjectResult"].get("ETag", "").strip('"')
+        return _Made(answer["CopyObjectResult"].get("ETag", "").strip('"'), answer.get("VersionId", ""))
 
-    def _in_parts(self, grants: Mapping[str, Any]) -> str:
+    def _in_parts(self, grants: Mapping[str, Any]) -> _Made:
         place: Any = {"Bucket": self.bucket, "Key": self.state.key}
         tags = self.client.get_object_tagging(**place).get("TagSet")
         if tags is None:
@@ -95,7 +127,7 @@ class Copy:
             # An upload that nobody completes is billed, and in no listing of objects.
             _abort(self.client, place, upload_id)
             raise
-        return answer.get("ETag", "").strip('"')
+        return _Made(answer.get("ETag", "").strip('"'), answer.get("VersionId", ""))
 
     def _part(self, upload_id: str, number: int) -> Any:  # noqa: ANN401  (a part in the client's own form)
         size = self._bytes_per_part
@@ -145,9 +177,10 @@ def _refuse_what_would_be_lost(bucket: str, state: ObjectState, *, in_parts: boo
             )
 
 
-def _grants(client: "S3Client", bucket: str, key: str) -> dict[str, str]:
+def _grants(client: "S3Client", place: Any) -> dict[str, str]:  # noqa: ANN401  (the client's parameters)
     """Return the parameters that give a copy the ACL of its source; none for an ACL of the owner alone."""
-    acl = client.get_object_acl(Bucket=bucket, Key=key)
+    bucket, key = place["Bucket"], place["Key"]
+    acl = client.get_object_acl(**place)
     owner = acl.get("Owner", {}).get("ID", "")
     if owner != client.get_bucket_acl(Bucket=bucket).get("Owner", {}).get("ID", ""):
         raise _cannot_grant(bucket, key, "it belongs to another account than its bucket")

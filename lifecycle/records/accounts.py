@@ -4,6 +4,7 @@ A receipt never makes a difference disappear: it tells why there is one, and whe
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +13,8 @@ import pyarrow.parquet as pq
 from lifecycle.model import Plan, Receipt
 from lifecycle.plan.directory import PlanDirectory
 from lifecycle.records.journal import newest_receipts
-from lifecycle.records.traces import changes_in, read_traces
+from lifecycle.records.moves import traces_of
+from lifecycle.records.traces import changes_in
 
 FOR_GOOD = "it cannot be undone, as the plan said"
 _NOT_YET = "it is not undone yet"
@@ -23,9 +25,10 @@ _SCHEMA = pa.schema(
         ("detail", pa.string()),
         ("token", pa.string()),
         ("is_open", pa.bool_()),
+        ("at", pa.timestamp("us")),
     ]
 )
-_Row = tuple[str, str | None, str, str, bool]
+_Row = tuple[str, str | None, str, str, bool, datetime | None]
 
 
 def write_applied(directory: PlanDirectory, plan: Plan, path: Path) -> None:
@@ -41,24 +44,24 @@ def write_undone(directory: PlanDirectory, plan: Plan, path: Path) -> None:
 def _applied(directory: PlanDirectory, chunk: str) -> Iterator[_Row]:
     for action_id, receipt in newest_receipts(directory.receipts(chunk)).items():
         is_open = receipt.event == "intent" or receipt.result == "failed"
-        yield action_id, receipt.result, receipt.detail, receipt.etag, is_open
+        yield action_id, receipt.result, receipt.detail, receipt.etag, is_open, receipt.at
 
 
 def _undone(directory: PlanDirectory, chunk: str) -> Iterator[_Row]:
     newest = newest_receipts(directory.undo_receipts(chunk))
-    for change in changes_in(directory.actions(chunk), read_traces(directory.receipts(chunk))):
+    for change in changes_in(directory.actions(chunk), traces_of(directory, chunk)):
         action_id = change.action.action_id
         if not change.can_be_undone:
-            yield action_id, "for good", FOR_GOOD, "", False
+            yield action_id, "for good", FOR_GOOD, "", False, None
         else:
             yield _back(action_id, newest.get(action_id))
 
 
 def _back(action_id: str, said: Receipt | None) -> _Row:
     if said is None or said.result is None:
-        return action_id, None, _NOT_YET, "", True
+        return action_id, None, _NOT_YET, "", True, None
     is_open = said.result not in ("done", "changed")
-    return action_id, said.result, said.detail, said.etag, is_open
+    return action_id, said.result, said.detail, said.etag, is_open, said.at
 
 
 def _write(path: Path, chunks: Iterable[Iterable[_Row]]) -> None:

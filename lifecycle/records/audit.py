@@ -21,17 +21,24 @@ import simplejson
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lifecycle.model import Moment
-from lifecycle.records.journal import whole_bytes
+from lifecycle.records.journal import sync_directory, whole_bytes
 from pipelines.errors import MoraineError, NotFound, Terminal
 
 AUDIT = "audit.jsonl"
 BEGINNING = "0" * 64
 """What the first line holds instead of a hash of the line before."""
-Event = Literal["planned", "approved", "applied", "finished", "verified", "undone", "handed_over"]
+Event = Literal["planned", "approved", "applied", "finished", "verified", "undone", "handed_over", "ruled"]
 _BLOCK_BYTES = 1 << 16
 _SEALED = (
     *("approvals/*.json", "receipts/*.jsonl", "finished.json", "verifications/*.json", "undo/*.json*"),
-    *("handover/handover.json", "handover/rules-*.json"),
+    *(
+        "handover/handover.json",
+        "handover/rules-*.json",
+        "handover/moved-*.parquet",
+        "rules/put-*.json",
+        "rules/rules-*.json",
+        "rules/moved-*.parquet",
+    ),
 )
 """Files of a plan that some line should speak of, besides `plan.json`."""
 
@@ -83,6 +90,22 @@ class AuditReport:
     def is_sound(self) -> bool:
         """Nothing is wrong."""
         return self.broken is None
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What the lines of a log say that steps of one kind wrote."""
+
+    log: Path
+    files: frozenset[tuple[str, str]]
+    """Files, relative to the plans' directory, with the hash of all of their bytes."""
+    broken: Break | None
+    """Where the chain breaks: lines from there on are no witness."""
+
+    def saw(self, plan: Path, file: Path, content: bytes) -> bool:
+        """Tell whether a line speaks of this file of a plan, with exactly this content."""
+        name = f"{plan.name}/{file.relative_to(plan).as_posix()}"
+        return (name, hashlib.sha256(content).hexdigest()) in self.files
 
 
 _ENTRY = TypeAdapter(Entry)
@@ -159,6 +182,12 @@ class AuditLog:
             if last := _last_line(log, end):
                 self._read(last)
 
+    def witness(self, event: Event) -> Witness:
+        """Return what the log saw of one kind of step; after an edit it is a witness of nothing."""
+        entries, broken = _chain(_lines(self.path))
+        files = frozenset((entry.file, entry.sha256) for entry in entries if entry.event == event)
+        return Witness(self.path, files, next(iter(broken), None))
+
     @contextmanager
     def _alone(self) -> Iterator[tuple[IO[bytes], int]]:
         """Open the log for nobody else, and tell where its whole lines end."""
@@ -180,7 +209,7 @@ class AuditLog:
                 left = left[log.write(left) :]
             os.fsync(log.fileno())
             if not end:
-                _sync(self.plans)
+                sync_directory(self.plans)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -359,11 +388,3 @@ def _line(entry: Entry) -> bytes:
 
 def _hash(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,7 +14,10 @@ import duckdb
 
 from lifecycle.model import BucketCapability, Plan
 from lifecycle.plan.directory import PlanDirectory
+from lifecycle.records.moves import moved_files
+from lifecycle.records.rule_moves import rule_moves
 from pipelines.domain.clean_ups import Change, CleanUp, LeftBehind, clean_up_to_json
+from pipelines.engine import connect
 from pipelines.errors import MoraineError
 from pipelines.stores import Store
 
@@ -25,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 # `done` is an action's last word, in both journals: the order of lines does not matter.
 _DONE = """
-    select action_id, left(max("at"), 10)::date as done_date
+    select action_id, left(max("at"), 10)::date as began_date, began_date as done_date
     from read_json(
         $files,
         format = 'newline_delimited',
@@ -35,13 +38,18 @@ _DONE = """
     where result = 'done'
     group by action_id
 """
-_NONE = "select null::varchar as action_id, null::date as done_date where false and $files is not null"
+_SEEN = (
+    "select action_id, handed_at::date as began_date, seen_at::date as done_date from read_parquet($files)"
+)
+_NONE = "select null::varchar as action_id where false and $files is not null"
 _SUMMED = """
     with
 
     done as ({done}),
 
     undone as ({undone}),
+
+    moved as ({moved}),
 
     actions as (
 
@@ -70,12 +78,16 @@ _SUMMED = """
             actions.size_bytes::double / greatest(lines.action_bytes, 1) as share,
             lines.tail_usd_month,
             lines.one_off_usd,
-            done.done_date,
+            coalesce(moved.moved_date, done.began_date) as began_date,
+            coalesce(moved.moved_date, done.done_date) as done_date,
             undone.action_id is not null as is_undone
         from actions
         inner join done on actions.action_id = done.action_id
         left join undone on actions.action_id = undone.action_id
+        left join moved on actions.action_id = moved.action_id
         left join lines on actions.checkpoint_id = lines.checkpoint_id
+        -- A tag saves nothing before a rule has moved what has it.
+        where actions.path <> 'tag-and-rule' or moved.action_id is not null
 
     )
 
@@ -88,7 +100,7 @@ _SUMMED = """
         coalesce(sum(saving_usd_month) filter (where not is_undone), 0)::decimal(38, 6),
         coalesce(sum(tail_usd_month * share) filter (where not is_undone), 0)::decimal(38, 6),
         coalesce(sum(one_off_usd * share) filter (where not is_undone), 0)::decimal(38, 6),
-        min(done_date),
+        min(began_date),
         max(done_date)
     from shares
     group by all
@@ -112,10 +124,13 @@ def record(lake: Callable[[], Store], directory: PlanDirectory, plan: Plan) -> N
 
 
 def clean_up_of(directory: PlanDirectory, plan: Plan) -> CleanUp:
-    """Return what was done of a plan, summed up, by its receipts; what nobody is sure of does not count."""
+    """Return what was done of a plan, summed up, by its receipts; what nobody is sure of does not count.
+
+    Of a plan that was handed over it is what verifications saw as planned, begun when it was handed over.
+    """
     capabilities = {known.place: known for known in plan.capabilities}
     summed: dict[_Key, Change] = {}
-    with closing(duckdb.connect(config={"threads": 1})) as connection:
+    with closing(connect(threads=1)) as connection:
         for chunk in plan.chunks:
             for change in _changes(connection, directory, chunk, capabilities):
                 key = (change.provider, change.bucket, change.storage_class, change.target_class, change.path)
@@ -130,21 +145,33 @@ def _changes(
     chunk: str,
     capabilities: Mapping[str, BucketCapability],
 ) -> Iterator[Change]:
-    done, undone = directory.receipts(chunk), directory.undo_receipts(chunk)
-    if not done.exists():
+    done, undone = _done_files(directory, chunk), directory.undo_receipts(chunk)
+    if not done:
         return
-    query = _SUMMED.format(done=_said(done, "done_file"), undone=_said(undone, "undone_file"))
+    did = _SEEN if directory.is_handed_over else _DONE
+    query = _SUMMED.format(
+        done=did.replace("$files", "$done_file"),
+        undone=_said(undone, "undone_file"),
+        moved=rule_moves(directory),
+    )
     values = {
         "actions": str(directory.path / "actions" / f"{chunk}.parquet"),
         "decisions": str(directory.decisions),
         "chunk": int(chunk.removeprefix("chunk-")),
-        "done_file": str(done),
+        "done_file": done,
         "undone_file": str(undone),
     }
     for scheme, bucket, *row in connection.execute(query, values).fetchall():
         left, days = _left_behind(row[2], capabilities.get(f"{scheme}://{bucket}"))
         storage_class, target_class, path, *rest = row
         yield Change(_PROVIDERS[scheme], bucket, storage_class, target_class, path, left, days, *rest)
+
+
+def _done_files(directory: PlanDirectory, chunk: str) -> list[str]:
+    if directory.is_handed_over:
+        return moved_files(directory)
+    path = directory.receipts(chunk)
+    return [str(path)] if path.exists() else []
 
 
 def _said(path: Path, name: str) -> str:

@@ -130,7 +130,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
     known = standings(path)
     with path.open("ab", buffering=0) as file:
         file.truncate(whole_bytes(path))
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
         yield Journal(file, known)
 
 
@@ -222,7 +222,8 @@ def whole_bytes(path: Path) -> int:
         return 0
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """See that a new file is found in its directory, even after the power fails."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

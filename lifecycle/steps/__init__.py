@@ -8,9 +8,20 @@ themselves.
 
 from lifecycle.steps.applying import ApplyReport, apply, apply_chunk, chunks
 from lifecycle.steps.approving import approve, second_needed
-from lifecycle.steps.handing_over import hand_over, rules
+from lifecycle.steps.handing_over import hand_over
 from lifecycle.steps.looking import audit, canary, verify
-from lifecycle.steps.planning import PlanReport, changes, plan, policies, read_policy, show, try_policy, why
+from lifecycle.steps.planning import (
+    PlanReport,
+    changes,
+    kind_of,
+    plan,
+    policies,
+    read_policy,
+    show,
+    try_policy,
+    why,
+)
+from lifecycle.steps.ruling import rules
 from lifecycle.steps.run import Run, Tell, open_run, utc_now
 from lifecycle.steps.undoing import undo
 
@@ -27,6 +38,7 @@ __all__ = [
     "changes",
     "chunks",
     "hand_over",
+    "kind_of",
     "open_run",
     "plan",
     "policies",

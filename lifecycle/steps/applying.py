@@ -1,6 +1,6 @@
 """The step that acts: everything is asked before the first change, then chunk by chunk."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -20,6 +20,7 @@ from lifecycle.pins import refuse_listed
 from lifecycle.plan.directory import PlanDirectory
 from lifecycle.records.clean_up import record
 from lifecycle.registry import claims_now, refuse_claimed
+from lifecycle.steps.ruling import put_rules
 from lifecycle.steps.run import Run, audit_of, directory_of, measured, published_facts
 from pipelines.domain.text import to_json
 from pipelines.errors import NotFound
@@ -34,6 +35,8 @@ class ApplyReport:
     chunks: tuple[ChunkReport, ...]
     is_finished: bool
     """Every action has its final outcome."""
+    by_rule: tuple[str, ...] = ()
+    """Buckets whose own rule moves what was tagged, within days."""
 
     @property
     def is_clean(self) -> bool:
@@ -54,7 +57,8 @@ def apply(run: Run, plan: str) -> ApplyReport:
         Transient: the store does not answer; run it again.
     """
     directory = directory_of(run, plan)
-    return _apply(run, directory, directory.read_plan().chunks, None)
+    directory.read_document()
+    return _apply(run, directory, None)
 
 
 def apply_chunk(run: Run, plan: str, chunk: str) -> ApplyReport:
@@ -65,15 +69,16 @@ def apply_chunk(run: Run, plan: str, chunk: str) -> ApplyReport:
         NotFound: the plan has no such chunk.
     """
     directory = directory_of(run, plan)
-    if chunk not in directory.read_plan(chunk).chunks:
+    if chunk not in directory.read_document().chunks:
         raise NotFound("the plan has no such chunk", where=chunk, fix="Use a name that 'chunks' gave.")
-    return _apply(run, directory, (chunk,), chunk)
+    return _apply(run, directory, chunk)
 
 
-def _apply(run: Run, directory: PlanDirectory, names: Sequence[str], chunk: str | None) -> ApplyReport:
+def _apply(run: Run, directory: PlanDirectory, chunk: str | None) -> ApplyReport:
     """Ask everything before the first change; then act, chunk by chunk."""
     with directory.locked(chunk):
         plan = admit(directory, present(run), chunk)
+        names = plan.chunks if chunk is None else (chunk,)
         audit = audit_of(directory)
         audit.refuse_damaged()
         rows = {file.name: file.rows for file in plan.actions}
@@ -87,7 +92,7 @@ def _apply(run: Run, directory: PlanDirectory, names: Sequence[str], chunk: str 
         if is_finished or chunk is None:
             # Of chunks side by side, the last one tells of all.
             record(lambda: run.settings.lake, directory, plan)
-        return ApplyReport(plan.id, reports, is_finished=is_finished)
+        return ApplyReport(plan.id, reports, is_finished, tuple(plan.rules_seen))
 
 
 def campaign_of(run: Run, directory: PlanDirectory, plan: Plan, counter: "Counter") -> Campaign:
@@ -103,6 +108,8 @@ def campaign_of(run: Run, directory: PlanDirectory, plan: Plan, counter: "Counte
             workers=run.workers,
             paces=Paces(run.monotonic),
             pause=run.pause,
+            plan_id=plan.id,
+            keep_versions=plan.policy.keep.versions if plan.policy.match.kind == "noncurrent" else 0,
         ),
         ask=lambda: _refuse_named(run),
         measure=lambda place: measured(run, place),
@@ -111,6 +118,7 @@ def campaign_of(run: Run, directory: PlanDirectory, plan: Plan, counter: "Counte
         ),
         today=run.now.date(),
         monotonic=run.monotonic,
+        prepare=lambda names: put_rules(run, directory, plan, names),
     )
 
 

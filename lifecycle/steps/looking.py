@@ -9,6 +9,8 @@ from lifecycle.model import (
 from lifecycle.records import audit as auditing
 from lifecycle.records.audit import AuditReport
 from lifecycle.records.clean_up import record
+from lifecycle.records.moves import note_moves
+from lifecycle.records.rule_moves import note_rule_moves
 from lifecycle.steps.run import Run, audit_of, directory_of, measured, scratch_directory
 from lifecycle.verify import comparison as verifying
 from lifecycle.verify.comparison import Verification
@@ -27,6 +29,11 @@ def verify(run: Run, plan: str) -> Verification:
     with scratch_directory(run) as scratch:
         memory_limit = run.settings.configuration.engine.memory_limit
         found = verifying.verify(run.clouds, directory, whole, run.now, scratch, memory_limit)
+        if found.is_handed_over and (moves := note_moves(directory, scratch / verifying.SEEN, run.now)):
+            audit_of(directory).append("verified", whole.id, moves, run.clock())
+        by_rule = scratch / verifying.MOVED
+        if by_rule.exists() and (moves := note_rule_moves(directory, by_rule, run.now)):
+            audit_of(directory).append("verified", whole.id, moves, run.clock())
     text = to_json(found)
     audit_of(directory).append("verified", whole.id, directory.add("verifications", text), run.clock())
     directory.write("verification.json", text)

@@ -13,8 +13,11 @@ import duckdb
 
 from lifecycle import settings as settings_
 from lifecycle.apply.admission import refuse_old_facts
+from lifecycle.dataset_facts import DATASET_OBJECTS, read_dataset_places, read_datasets
 from lifecycle.decide.checkpoints import decide
+from lifecycle.decide.datasets import decide_datasets
 from lifecycle.decide.uploads import decide_uploads
+from lifecycle.decide.versions import decide_versions
 from lifecycle.errors import PlanRefused
 from lifecycle.facts import (
     UPLOADS,
@@ -25,6 +28,7 @@ from lifecycle.facts import (
 )
 from lifecycle.model import (
     BucketCapability,
+    Decision,
     Line,
     Plan,
     Scheme,
@@ -37,10 +41,12 @@ from lifecycle.plan.directory import PlanDirectory
 from lifecycle.plan.document import MOST_SHOWN, Tally, Terms, chunk_size, make_plan, priced, seal
 from lifecycle.plan.expand import CHECKPOINT_OBJECTS, SURVIVORS, Expansion
 from lifecycle.plan.preview import Preview
-from lifecycle.policy import Policy, parse_policy
+from lifecycle.policy import Kind, Policy, parse_policy
 from lifecycle.providers import BucketSettings
 from lifecycle.records.audit import AuditLog
+from lifecycle.steps.ruling import rules_now
 from lifecycle.steps.run import Run, directory_of, measured, parts_of, published_facts
+from lifecycle.version_facts import due_versions, read_version_places, read_versions, unlisted
 from pipelines import published
 from pipelines.domain.snapshots import Snapshot
 from pipelines.domain.text import to_json
@@ -143,28 +149,51 @@ def _made(
     is_trial: bool,
 ) -> Plan:
     """Decide run by run, write what was decided, and seal it; its files are in `scratch`."""
-    around = _with_capabilities(
-        run, connection, read_surroundings(connection, snapshot), policy, partial(measured, run)
-    )
+    around = _with_capabilities(run, connection, snapshot, policy, partial(measured, run))
     warnings = (f"this is a trial on {snapshot.as_of}: it cannot be applied",) if is_trial else ()
     tally, terms = Tally(), Terms(run.now, settings_.code_version(), warnings=warnings)
     decided = scratch / "decided.parquet"
     write_lines(decided, tally.counting(_lines(connection, snapshot, around, policy)))
-    draft = make_plan(tally, around, policy, terms)
+    draft = replace(make_plan(tally, around, policy, terms), rules_seen=rules_now(run, tally.by_rule))
     lines = order_lines(connection, decided, scratch, chunk_size(tally, terms))
-    source = f"({UPLOADS})" if policy.match.kind == "upload" else CHECKPOINT_OBJECTS
+    source = _source(policy, snapshot)
     return seal(draft, lines, *Expansion(connection, snapshot.snapshot_id, scratch, source).write())
+
+
+def _source(policy: Policy, snapshot: Snapshot) -> str:
+    """Return where the single objects, versions or uploads come from that a plan is about."""
+    match policy.match.kind:
+        case "upload":
+            return f"({UPLOADS})"
+        case "noncurrent" | "delete_marker":
+            return f"({due_versions(policy, snapshot.as_of)})"
+        case "dataset":
+            return DATASET_OBJECTS
+        case "checkpoint":
+            return CHECKPOINT_OBJECTS
 
 
 def _lines(
     connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, around: Surroundings, policy: Policy
 ) -> Iterator[Line]:
-    """Yield what becomes of each checkpoint, run after run; or of each upload."""
-    if policy.match.kind == "upload":
-        uploads = read_uploads(connection, snapshot, policy)
-        return priced(decide_uploads(uploads, around, policy, snapshot.as_of), around)
-    runs = read_runs(connection, snapshot, policy.match)
-    return priced(decide(runs, around, policy, snapshot.as_of), around)
+    """Yield what becomes of each checkpoint, run after run; or of each upload, or folder with versions."""
+    return priced(_decided(connection, snapshot, around, policy), around)
+
+
+def _decided(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, around: Surroundings, policy: Policy
+) -> Iterator[Decision]:
+    match policy.match.kind:
+        case "upload":
+            uploads = read_uploads(connection, snapshot, policy)
+            return decide_uploads(uploads, around, policy, snapshot.as_of)
+        case "noncurrent" | "delete_marker":
+            return decide_versions(read_versions(connection, snapshot, policy), around, policy)
+        case "dataset":
+            datasets = read_datasets(connection, snapshot, policy)
+            return decide_datasets(datasets, around, policy, snapshot.as_of)
+        case "checkpoint":
+            return decide(read_runs(connection, snapshot, policy.match), around, policy, snapshot.as_of)
 
 
 def try_policy(run: Run, policy: Policy, as_of: date | None = None) -> Preview:
@@ -183,8 +212,7 @@ def try_policy(run: Run, policy: Policy, as_of: date | None = None) -> Preview:
         return capability
 
     with published_facts(run, as_of) as (snapshot, connection, _):
-        known = read_surroundings(connection, snapshot)
-        around = _with_capabilities(run, connection, known, policy, assume)
+        around = _with_capabilities(run, connection, snapshot, policy, assume)
         try:
             refuse_old_facts(snapshot, policy, run.now)
         except PlanRefused as error:
@@ -220,6 +248,11 @@ def changes(run: Run, plan: str, most: int = MOST_SHOWN) -> list[Line]:
     return list(islice(directory_of(run, plan).changes(), most))
 
 
+def kind_of(run: Run, plan: str) -> Kind:
+    """Return what a plan's policy is about."""
+    return directory_of(run, plan).read_document().policy.match.kind
+
+
 def why(run: Run, plan: str, uri: str) -> Line:
     """Return the line of the checkpoint that an object or a folder belongs to.
 
@@ -231,7 +264,7 @@ def why(run: Run, plan: str, uri: str) -> Line:
     found = directory.line_at(uri)
     if found is None:
         raise NotFound(
-            "the plan holds no checkpoint there, so nothing there is touched",
+            "the plan is about nothing there, so nothing there is touched",
             where=uri,
             fix="Name an object or a checkpoint as s3://bucket/key; 'moraine why' tells what else is known.",
         )
@@ -241,18 +274,32 @@ def why(run: Run, plan: str, uri: str) -> Line:
 def _with_capabilities(
     run: Run,
     connection: duckdb.DuckDBPyConnection,
-    around: Surroundings,
+    snapshot: Snapshot,
     policy: Policy,
     measure_: Callable[[str], BucketCapability],
 ) -> Surroundings:
-    """Add what no snapshot knows: what the policy's buckets enforce, and whether a registry is read."""
-    measured = {
-        place: measure_(place)
-        for place in read_places(connection, policy.match)
-        if place.partition("://")[0] in run.clouds
-    }
-    has_registry = any(source.kind == "mlflow" for source in run.settings.configuration.sources)
-    return replace(around, capabilities=measured, has_registry=has_registry)
+    """Return what is around, with what no snapshot knows: what the policy's buckets enforce."""
+    around = read_surroundings(connection, snapshot)
+    about_versions = policy.match.kind in ("noncurrent", "delete_marker")
+    places = _places(connection, snapshot, policy)
+    measured = {place: measure_(place) for place in places if place.partition("://")[0] in run.clouds}
+    return replace(
+        around,
+        capabilities=measured,
+        has_registry=any(source.kind == "mlflow" for source in run.settings.configuration.sources),
+        remarks=unlisted(connection, snapshot, policy.match) if about_versions else (),
+    )
+
+
+def _places(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, policy: Policy) -> list[str]:
+    """Return the buckets that hold what a policy is about."""
+    match policy.match.kind:
+        case "noncurrent" | "delete_marker":
+            return read_version_places(connection, snapshot, policy)
+        case "dataset":
+            return read_dataset_places(connection, snapshot, policy.match)
+        case "checkpoint" | "upload":
+            return read_places(connection, policy.match)
 
 
 def _move_in(scratch: Path, path: Path) -> None:

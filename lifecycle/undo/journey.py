@@ -1,4 +1,4 @@
-"""The way back: from the receipts of a plan to how it was.
+"""The way back: from the receipts of a plan, or what was seen of an engine's work, to how it was.
 
 It needs no approval, and may be gone after a plan has expired; who went it, and why, is noted beside the plan
 before the first change. From then on the plan is never applied again. Killed at any point, running again
@@ -14,9 +14,10 @@ from lifecycle.model import BucketCapability, Path, Plan, PriceList, Receipt, Re
 from lifecycle.plan.directory import PlanDirectory
 from lifecycle.records.accounts import FOR_GOOD
 from lifecycle.records.journal import newest_receipts
-from lifecycle.records.traces import Change, changes_in, read_traces
+from lifecycle.records.moves import traces_of
+from lifecycle.records.traces import Change, changes_in
 from lifecycle.undo.costs import Leg, Tally, UndoCost, cost_of
-from lifecycle.undo.take_back import OVER, Way, relies_on_conditions, take_back
+from lifecycle.undo.take_back import OVER, Way, relies_on_conditions, take_back, way_of
 from pipelines.domain.text import to_json
 from pipelines.errors import Terminal
 
@@ -100,6 +101,8 @@ class Journey:
     measure: Callable[[str], BucketCapability]
     """Finds out what a bucket enforces now."""
     prices: Mapping[Scheme, PriceList]
+    prepare: Callable[[], None] = lambda: None
+    """Takes the plan's rules out of buckets: from then on nothing more is moved."""
 
     def go(self, by: str, reason: str, at: datetime) -> UndoReport:
         """Take back what is left, the last chunk first.
@@ -112,6 +115,7 @@ class Journey:
             self.directory.write_undo_record(
                 to_json(UndoRecord(self.plan.id, self.plan.fingerprint, by.strip(), reason.strip(), at))
             )
+        self.prepare()
         tally, unenforced = Tally(), _Unenforced(self.measure)
         reports = [self._take_back(chunk, unenforced, tally) for chunk in chunks]
         report = UndoReport(self.plan.id, tuple(filter(None, reports)), cost_of(tally, self.prices))
@@ -132,7 +136,7 @@ class Journey:
         return report_undone(chunk, changes, newest)
 
     def _changes(self, chunk: str) -> Iterator[Change]:
-        traces = read_traces(self.directory.receipts(chunk))
+        traces = traces_of(self.directory, chunk)
         return changes_in(self.directory.actions(chunk), traces) if traces else iter(())
 
     def _waiting(self, chunk: str) -> list[Change]:
@@ -154,7 +158,7 @@ class _Unenforced:
     def at(self, changes: Iterable[Change]) -> Mapping[Way, str]:
         """Return by bucket and path why nothing can be taken back there, where that is so."""
         relying = (change.action for change in changes if relies_on_conditions(change.action))
-        ways = sorted({(action.place, action.path) for action in relying})
+        ways = sorted({way_of(action) for action in relying})
         return {way: why for way in ways if (why := self._why_not(*way))}
 
     def _why_not(self, place: str, path: Path) -> str:
@@ -193,7 +197,9 @@ def _count_cost(changes: Iterable[Change], newest: Mapping[str, Receipt], into: 
     """Count what is back, for its cost; what lay behind a delete marker was billed all the time."""
     for change in changes:
         action, back = change.action, newest.get(change.action.action_id)
-        if back is not None and back.result == "done" and action.path != "delete-marker":
+        # A tag that came off before anything was moved costs nothing.
+        moved = action.path != "tag-and-rule" or (back is not None and back.etag)
+        if back is not None and back.result == "done" and action.path != "delete-marker" and moved:
             days = max(0, (back.at - change.trace.newest.at).days)
             into.add(Leg(action.scheme, action.target_class, action.storage_class, days), action.size_bytes)
 

@@ -12,16 +12,19 @@ import os.path
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path as FilePath
 
 from lifecycle.apply.act import Hand, Shift, patiently
-from lifecycle.errors import ActionRefused, ConditionFailed, Gone
+from lifecycle.apply.tagging import ARCHIVE_TAG
+from lifecycle.decide.checkpoints import LARGEST_COPY_BYTES
+from lifecycle.errors import AclChanged, ActionRefused, ConditionFailed, Gone
 from lifecycle.model import REVERSIBLE_PATHS, Action, Path, Receipt, Result
-from lifecycle.providers import ClassChange, ObjectState, Provider
+from lifecycle.providers import ClassChange, KeepsRules, ObjectState, Provider
 from lifecycle.records.journal import open_journal
 from lifecycle.records.traces import Change, Trace, read_traces
-from lifecycle.undo.way_back import is_as_it_was, is_our_copy, left_behind, markers_among
+from lifecycle.undo.way_back import is_as_it_was, is_our_copy, is_our_move, left_behind, markers_among
 from pipelines.errors import Terminal
 
 OVER: frozenset[Result | None] = frozenset({"done", "changed"})
@@ -30,6 +33,9 @@ READABLE_DAYS = 7
 """How long a thawed copy can be read: undo has to be run again within this time."""
 _FOUND_BACK = "found as it was"
 _ANEW = "somebody wrote it since"
+_NOT_MOVED = "its tag is off, and the bucket's rule had not moved it"
+_MOVED = "the bucket's rule has moved it to"
+_BY_HAND = "While nobody writes it, a person can copy it onto itself in its old class"
 _HALF_BACK = "another object of its checkpoint is not back, and without this one it does not look complete"
 Way = tuple[str, Path]
 """A bucket's URI, and how something was done there."""
@@ -60,6 +66,12 @@ def relies_on_conditions(action: Action) -> bool:
     """Tell whether the way back hits the right object only where conditions are enforced."""
     # A delete marker is named by its own version: taking it away hits nothing else.
     return action.path in REVERSIBLE_PATHS and action.path != "delete-marker"
+
+
+def way_of(action: Action) -> Way:
+    """Return where an action was done, and how its way back goes: a rule moves objects of any size."""
+    is_large = action.path == "tag-and-rule" and action.size_bytes > LARGEST_COPY_BYTES
+    return action.place, "copy-in-parts" if is_large else action.path
 
 
 @dataclass(frozen=True)
@@ -117,9 +129,9 @@ class _Worker:
         return found
 
     def _one(self, change: Change, versions: _Versions | Terminal) -> None:
-        action, unenforced = change.action, self.unenforced.get((change.action.place, change.action.path), "")
+        action, unenforced = change.action, self.unenforced.get(way_of(change.action), "")
         if action.path == "tag-and-rule":
-            self._conclude(change, "failed", "a rule of the bucket moves it: take its tag away by hand")
+            patiently(self.shift, action, lambda: self._back_from_rule(change, unenforced))
         elif unenforced and relies_on_conditions(action):
             self._conclude(change, "failed", unenforced)
         elif not _is_delete(change):
@@ -142,6 +154,35 @@ class _Worker:
         else:
             self._change(change, lambda provider: _restored(provider, action, left))
 
+    def _back_from_rule(self, change: Change, unenforced: str) -> None:
+        """Take our tag off; what the rule has moved goes back by a copy, where that is safe."""
+        action = change.action
+        try:
+            state = self.shift.provider(action).head(action.bucket, action.object_key)
+            # First of all: with it, the rule would move again what a copy brings back.
+            self._take_tag_off(change, state)
+        except Gone:
+            self._conclude(change, "changed", "it is gone")
+        except ActionRefused as error:
+            self._conclude(change, "failed", error.what)
+        else:
+            if not is_our_move(change, state, self._begun_at(change)):
+                is_same = is_as_it_was(action, state, None)
+                self._conclude(change, *(("done", _NOT_MOVED) if is_same else ("changed", _ANEW)))
+            elif unenforced:
+                self._conclude(change, "failed", f"{_MOVED} {action.target_class}: {unenforced}. {_BY_HAND}")
+            else:
+                self._back_in_class(change)
+
+    def _take_tag_off(self, change: Change, state: ObjectState) -> None:
+        action, plan_id = change.action, self.shift.hand.plan_id
+        provider = self.shift.provider(action)
+        if not isinstance(provider, KeepsRules):
+            raise ActionRefused("no rule goes by tags here", where=action.uri, fix="Leave it.")
+        if provider.tags(action.bucket, action.object_key).get(ARCHIVE_TAG) == plan_id:
+            self._intend(change)
+            provider.untag(action.bucket, state, ARCHIVE_TAG, plan_id)
+
     def _back_in_class(self, change: Change) -> None:
         """Move a copy back to the class the object had, if it is still the copy that was made."""
         action = change.action
@@ -153,14 +194,18 @@ class _Worker:
         except ActionRefused as error:
             self._conclude(change, "failed", error.what)
             return
-        if not is_our_copy(change, state):
+        is_rule = action.path == "tag-and-rule"
+        is_ours = (
+            is_our_move(change, state, self._begun_at(change)) if is_rule else is_our_copy(change, state)
+        )
+        if not is_ours:
             self._judge(change, state)
         elif state.hold:
             self._conclude(change, "protected", state.hold)
         elif state.thaw in ("frozen", "thawing"):
             self._thaw(change, state)
         else:
-            in_parts = action.path == "copy-in-parts"
+            in_parts = way_of(action)[1] == "copy-in-parts"
             back = ClassChange(action.storage_class, state.token, state.token, in_parts)
             self._change(change, lambda provider: provider.change_class(action.bucket, state, back))
 
@@ -190,6 +235,8 @@ class _Worker:
             pace.answered(1)
         except (ConditionFailed, Gone):
             self._look(change, otherwise=("changed", "it was written anew, or removed, at this very moment"))
+        except AclChanged as error:
+            self._conclude(change, "done", error.what, error.token)
         except ActionRefused as error:
             self._look(change, otherwise=("failed", error.what))
         else:
@@ -208,12 +255,15 @@ class _Worker:
         self, change: Change, state: ObjectState, otherwise: tuple[Result, str] = ("changed", _ANEW)
     ) -> None:
         """Conclude about an object that nothing has to be done to."""
-        last = self.said.get(change.action.action_id)
-        begun_at = last.newest.at if last and last.newest.event == "intent" else None
-        if is_as_it_was(change.action, state, begun_at):
+        if is_as_it_was(change.action, state, self._begun_at(change)):
             self._conclude(change, "done", _FOUND_BACK, state.token)
         else:
             self._conclude(change, *otherwise)
+
+    def _begun_at(self, change: Change) -> datetime | None:
+        """Return when an attempt to take it back began of which nobody knows how it ended."""
+        last = self.said.get(change.action.action_id)
+        return last.newest.at if last and last.newest.event == "intent" else None
 
     def _intend(self, change: Change) -> None:
         at = self.shift.hand.clock()

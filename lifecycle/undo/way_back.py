@@ -43,6 +43,19 @@ def is_our_copy(change: Change, state: ObjectState) -> bool:
     return is_same and trace.is_ours(state.last_modified_at)
 
 
+def is_our_move(change: Change, state: ObjectState, begun_at: datetime | None) -> bool:
+    """Tell whether an object is the planned one, in the class that a rule moved it to.
+
+    A rule keeps ETag and time. Where tagging restarts the time, it is that of the tag, or of taking it off:
+    `begun_at` is when an attempt began of which nobody knows how it ended.
+    """
+    action, written_at = change.action, state.last_modified_at
+    known = (action.size_bytes, action.target_class, action.etag)
+    is_same = known == (state.size_bytes, state.storage_class, state.etag)
+    is_untouched = seconds(written_at) == seconds(action.last_modified_at) or change.trace.is_ours(written_at)
+    return is_same and (is_untouched or (begun_at is not None and abs(written_at - begun_at) <= CLOCKS_APART))
+
+
 def left_behind(change: Change, versions: Sequence[ObjectState]) -> tuple[str, str]:
     """Return the version that the way back of a delete begins with, or why there is none.
 

@@ -2,7 +2,8 @@
 
 What was to be archived must be there in its class, what was to be deleted must be gone (but for what its
 path leaves behind), and what was to remain in the touched runs must be there. Receipts make nothing right:
-whatever is not as planned is a difference, and a receipt only says why it was left out. After an undo it is
+whatever is not as planned is a difference, and a receipt only says why it was left out. What was tagged may
+wait some days for the rule of its bucket. After an undo it is
 what came back that must be there, in its old class; what did not come back is told with its reason.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -21,8 +23,15 @@ from lifecycle.plan.directory import PlanDirectory
 from lifecycle.providers import Clouds
 from lifecycle.records.accounts import write_applied, write_undone
 from lifecycle.verify.listing import Folder, Listing, list_folders
+from lifecycle.verify.waiting import Waiting, rules_in_force, spent, write_moved
 from pipelines import published
+from pipelines.domain.quoting import quote
+from pipelines.engine import connect
 
+MOVED = "moved.parquet"
+"""Tagged objects that a rule has moved: in the scratch directory."""
+SEEN = "seen.parquet"
+"""What is as planned though no receipt says so, of a plan that was handed over: in the scratch directory."""
 MOST_SHOWN = 1000
 """Differences kept one by one; the counts are always of all."""
 _WORKERS = 8
@@ -35,6 +44,7 @@ _EXPECTED = """
 
         select
             action_id, scheme, bucket, object_key, version_id, etag, size_bytes, checkpoint_id, path,
+            storage_class as old_class,
             if($is_undone, storage_class, target_class) as wanted_class,
             case action
                 when 'archive' then 'archived'
@@ -48,7 +58,8 @@ _EXPECTED = """
 
     planned as (
 
-        select actions.*, said.result, said.detail, said.token, coalesce(said.is_open, true) as is_open
+        select
+            actions.*, said.result, said.detail, said.token, coalesce(said.is_open, true) as is_open, said.at
         from actions left join read_parquet($said) as said on actions.action_id = said.action_id
         where not $is_undone
 
@@ -58,7 +69,7 @@ _EXPECTED = """
 
         select
             actions.* replace (if(said.result = 'done', 'restored', 'left alone') as expected),
-            said.result, said.detail, said.token, said.is_open
+            said.result, said.detail, said.token, said.is_open, said.at
         from actions inner join read_parquet($said) as said on actions.action_id = said.action_id
         where $is_undone
 
@@ -68,8 +79,8 @@ _EXPECTED = """
 
         select
             null as action_id, scheme, bucket, object_key, version_id, etag, size_bytes, checkpoint_id,
-            null as path, null as wanted_class, 'kept' as expected,
-            null as result, null as detail, null as token, false as is_open
+            null as path, null as old_class, null as wanted_class, 'kept' as expected,
+            null as result, null as detail, null as token, false as is_open, null::timestamp as "at"
         from read_parquet($survivors) as survivors
         anti join (select * from actions where expected in ('archived', 'deleted')) as changing
             on
@@ -131,7 +142,9 @@ _COMPARED = """
 
     removable as (
 
-        select distinct scheme, bucket, object_key, version_id from read_parquet($versions)
+        select distinct scheme, bucket, object_key, version_id
+        from read_parquet($versions)
+        where not is_soft_deleted
         union
         select distinct scheme, bucket, object_key, version_id from read_parquet($uploads)
 
@@ -142,6 +155,7 @@ _COMPARED = """
         select
             expected.*,
             listed.object_key is not null as is_there,
+            if(expected.scheme = 's3', listed.etag, listed.version_id) as found_token,
             listed.storage_class as found_class,
             listed.size_bytes as found_bytes,
             case
@@ -199,9 +213,24 @@ _COMPARED = """
         scheme,
         bucket,
         object_key,
+        action_id,
+        coalesce(found_token, '') as found_token,
+        path,
+        wanted_class,
+        "at",
         result,
         detail,
         is_open,
+        coalesce(
+            path = 'tag-and-rule'
+            and expected = 'archived'
+            and result = 'done'
+            and is_there
+            and found_class = old_class
+            and found_bytes = size_bytes
+            and has_content,
+            false
+        ) as is_waiting,
         case
             when expected = 'left alone' then detail
             when expected = 'version deleted' and is_removable then 'the version is still there'
@@ -221,14 +250,21 @@ _COMPARED = """
 _NOTHING_COMPARED = """
     create table compared (
         expected text, scheme text, bucket text, object_key text, result text, detail text, is_open boolean,
-        difference text
+        path text, is_waiting boolean, difference text
     )
+"""
+_SEEN = """
+    copy (
+        select action_id, found_token as token from compared
+        where expected in ('archived', 'deleted') and difference is null and result is null
+    ) to {path} (format parquet)
 """
 _COUNTS = """
     select
         expected,
         count(*) as checked,
-        count(*) filter (where difference is null) as as_planned,
+        count(*) filter (where difference is null and not is_waiting) as as_planned,
+        count(*) filter (where is_waiting) as waiting,
         count(*) filter (where difference is not null and is_open) as open
     from compared
     group by all
@@ -240,6 +276,11 @@ _LEFT_OUT = """
     where difference is not null and result is not null and result <> 'done'
     group by all
     order by all
+"""
+_NOT_MOVED = """
+    select distinct bucket
+    from compared
+    where path = 'tag-and-rule' and (is_waiting or (difference is not null and is_open))
 """
 _DIFFERENT = """
     select
@@ -289,6 +330,10 @@ class Verification:
     """It was compared with how things were before the plan, as far as undo went."""
     is_handed_over: bool = False
     """The engines of the clouds are at it: what is left may be done by and by."""
+    waiting: int = 0
+    """Tagged, and not moved by the bucket's rule yet: neither as planned nor a difference."""
+    spent_rules: tuple[str, ...] = ()
+    """Buckets in which a rule of the plan is in force that has nothing to move any more."""
 
     @property
     def is_clean(self) -> bool:
@@ -305,22 +350,30 @@ def verify(
         Transient: the store does not answer.
         Terminal: it may not be listed.
     """
-    settings: dict[str, str | bool | int | float | list[str]] = {"temp_directory": str(scratch)}
+    settings: dict[str, Any] = {"temp_directory": str(scratch)}
     if memory_limit:
         settings["memory_limit"] = memory_limit
-    with duckdb.connect(str(scratch / "verification.duckdb"), config=settings) as connection:
+    with connect(scratch / "verification.duckdb", **settings) as connection:
         if plan.actions:
             _expect(connection, directory, plan, scratch / "said.parquet")
             listing = list_folders(clouds, _folders(connection, directory), scratch, _WORKERS)
             _compare(connection, listing, plan, now)
         else:
             connection.execute(_NOTHING_COMPARED)
+        in_force = {} if directory.is_handed_over else rules_in_force(clouds, directory, plan)
+        if in_force and not directory.is_undone:
+            Waiting(clouds, plan, now, in_force).tell(connection, scratch / "told.parquet")
+            write_moved(connection, scratch / MOVED)
+        is_handed_over = directory.is_handed_over and not directory.is_undone
+        if is_handed_over:
+            connection.execute(_SEEN.replace("{path}", quote(str(scratch / SEEN))))
         found = _verification(connection, plan, now, is_undone=directory.is_undone)
-        return replace(found, is_handed_over=directory.is_handed_over)
+        not_moved = [bucket for (bucket,) in connection.execute(_NOT_MOVED).fetchall()]
+        return replace(found, is_handed_over=is_handed_over, spent_rules=spent(in_force, not_moved))
 
 
 def _expect(connection: duckdb.DuckDBPyConnection, directory: PlanDirectory, plan: Plan, said: Path) -> None:
-    if directory.is_handed_over:
+    if directory.is_handed_over and not directory.is_undone:
         said = directory.handover / LEFT_OUT
     else:
         write = write_undone if directory.is_undone else write_applied
@@ -373,15 +426,17 @@ def _verification(
     counts = published.rows(connection, _COUNTS)
     checked = {row["expected"]: row["checked"] for row in counts}
     as_planned = {row["expected"]: row["as_planned"] for row in counts}
+    waiting = sum(row["waiting"] for row in counts)
     return Verification(
         plan_id=plan.id,
         fingerprint=plan.fingerprint,
         at=now,
         checked=checked,
         as_planned=as_planned,
-        difference_count=sum(checked.values()) - sum(as_planned.values()),
+        difference_count=sum(checked.values()) - sum(as_planned.values()) - waiting,
         differences=tuple(Difference(**row) for row in published.rows(connection, _DIFFERENT, [MOST_SHOWN])),
         left_out={row["result"]: row["objects"] for row in published.rows(connection, _LEFT_OUT)},
         left=sum(row["open"] for row in counts),
         is_undone=is_undone,
+        waiting=waiting,
     )

@@ -31,6 +31,7 @@ _OBJECTS = pa.schema(
         ("storage_class", pa.string()),
         ("size_bytes", pa.int64()),
         ("is_delete_marker", pa.bool_()),
+        ("is_soft_deleted", pa.bool_()),
     ]
 )
 _UPLOADS = pa.schema([(name, pa.string()) for name in ("scheme", "bucket", "object_key", "version_id")])
@@ -142,4 +143,5 @@ def _row(where: tuple[Scheme, str], state: ObjectState) -> Sequence[object]:
         state.storage_class,
         state.size_bytes,
         state.is_delete_marker,
+        state.is_soft_deleted,
     )

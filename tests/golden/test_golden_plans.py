@@ -3,6 +3,7 @@
 `decisions.json` is what `decisions.parquet` holds, readable.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,9 +14,11 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from lifecycle.decide.checkpoints import by_run, decide, run_of
-from lifecycle.model import Artifact, Line, Plan, PlanFile, Surroundings
+from lifecycle.decide.datasets import Dataset, Reads, decide_datasets
+from lifecycle.decide.versions import Staying, VersionSet, decide_versions
+from lifecycle.model import Artifact, Decision, Line, Plan, PlanFile, Surroundings
 from lifecycle.plan.document import Tally, Terms, make_plan, plan_from_json, plan_to_json, priced, seal
-from lifecycle.policy import parse_policy
+from lifecycle.policy import Policy, parse_policy
 from lifecycle.render import plan_markdown
 from pipelines.domain.text import to_json
 
@@ -49,11 +52,28 @@ def planned(case: Path) -> tuple[Plan, list[Line]]:
     )
     around, artifacts = read_facts(case / "facts.yaml")
     tally, terms = Tally(), Terms(datetime(2026, 11, 21, 6), "0.1.0+golden")
-    decisions = decide(by_run(sorted(artifacts, key=run_of)), around, policy, around.as_of)
+    decisions = decided(case, policy, around, artifacts)
     lines = sorted(tally.counting(priced(decisions, around)), key=lambda line: RANKS[line.decision])
     plan = make_plan(tally, around, policy, terms)
     empty = (PlanFile(name, "0" * 64, 0) for name in ("decisions.parquet", "survivors.parquet"))
     return seal(plan, next(empty), [], next(empty)), lines
+
+
+def decided(
+    case: Path, policy: Policy, around: Surroundings, artifacts: tuple[Artifact, ...]
+) -> Iterable[Decision]:
+    """Decide on checkpoints; or on folders and datasets, of which `beside.yaml` says more, in their order."""
+    if policy.match.kind == "checkpoint":
+        return decide(by_run(sorted(artifacts, key=run_of)), around, policy, around.as_of)
+    beside = YAML(typ="safe").load((case / "beside.yaml").read_text(encoding="utf-8"))
+    both = list(zip(artifacts, beside, strict=True))
+    if policy.match.kind == "dataset":
+        datasets = (Dataset(found, said["store_sign"], Reads(**said["reads"])) for found, said in both)
+        return decide_datasets(datasets, around, policy, around.as_of)
+    folders = (
+        VersionSet(found, is_due=said["due"], staying=Staying(**said["staying"])) for found, said in both
+    )
+    return decide_versions(folders, around, policy)
 
 
 def read_facts(path: Path) -> tuple[Surroundings, tuple[Artifact, ...]]:

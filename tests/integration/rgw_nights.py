@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from lifecycle.model import Line
     from lifecycle.providers import Provider
+    from lifecycle.verify.comparison import Verification
 
 WRONG = "0" * 32
 """An ETag that no object has."""
@@ -82,11 +83,11 @@ class Night:
         """Return what a plan says about a checkpoint."""
         return steps.why(self.lab.run(), plan, save.uri)
 
-    def apply(self, plan: str) -> dict[str, int]:
-        """Approve and apply; return how many actions came to which result."""
+    def apply(self, plan: str, **changes: object) -> dict[str, int]:
+        """Approve and apply, in a run that is changed so; return how many actions came to which result."""
         steps.approve(self.lab.run(), plan, "Ada", "a test")
         counts: dict[str, int] = {}
-        for chunk in steps.apply(self.lab.run(), plan).chunks:
+        for chunk in steps.apply(self.lab.run(**changes), plan).chunks:
             for result, count in chunk.results.items():
                 counts[result] = counts.get(result, 0) + count
         return counts
@@ -94,6 +95,10 @@ class Night:
     def classes(self) -> dict[str, str]:
         """Return what the bucket holds now: key → storage class."""
         return {state.key: state.storage_class for state in self.provider.list(self.bucket, "")}
+
+    def verify(self, plan: str) -> Verification:
+        """Verify, as somebody would right now."""
+        return steps.verify(self.lab.run(), plan)
 
     def versions(self) -> set[tuple[str, str]]:
         """Return key and ETag of every version, as the bucket itself lists them."""

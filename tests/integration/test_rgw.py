@@ -1,12 +1,14 @@
 """Ceph RGW, a real S3 server: what it does not enforce is found out; only what is safe without it is done."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from lifecycle import steps
 from lifecycle.canary import measure
-from tests.integration.rgw_nights import ARCHIVE, DELETE, FILES, Night, all_of
+from tests.integration.rgw_nights import ARCHIVE, DAYS_LATER, DELETE, FILES, Night, all_of
+from tests.unit.lifecycle.listed_versions import listing
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("rgw")]
 
@@ -25,6 +27,8 @@ def test_the_canary_reports_that_no_condition_is_enforced(night: Night, versioni
     assert not found.copy_in_parts
     assert not found.delete
     assert not found.delete_batch
+    assert found.takes_tags
+    assert not found.is_aws
 
 
 @pytest.mark.parametrize("night", ["off", "suspended", "on", "locked"], indirect=True)
@@ -37,12 +41,17 @@ def test_the_canary_leaves_nothing(night: Night) -> None:
 
 
 @pytest.mark.parametrize(
-    "night, why",
-    [("off", "the endpoint does not enforce"), ("suspended", "versioning is suspended")],
+    "night, way, why",
+    [
+        ("off", DELETE, "the endpoint does not enforce"),
+        ("suspended", DELETE, "versioning is suspended"),
+        ("suspended", ARCHIVE, "versioning is suspended"),
+        ("on", ARCHIVE, "rules of this store never move what is tagged after its upload"),
+    ],
+    ids=["off-delete", "suspended-delete", "suspended-archive", "on-archive"],
     indirect=["night"],
 )
-@pytest.mark.parametrize("way", [ARCHIVE, DELETE], ids=["archive", "delete"])
-def test_without_versions_nothing_is_copied_and_nothing_deleted(night: Night, way: str, why: str) -> None:
+def test_where_no_way_is_safe_nothing_is_copied_and_nothing_deleted(night: Night, way: str, why: str) -> None:
     old, latest = night.save(100), night.save(200)
 
     plan = night.plan(way)
@@ -66,16 +75,6 @@ def test_with_versions_a_delete_leaves_a_marker_and_the_version(night: Night) ->
     assert steps.verify(night.lab.run(), plan).is_clean
     assert set(night.classes()) == set(latest.keys)
     assert set(night.markers()) == set(old.keys)
-    assert night.versions() == all_of(old, latest)
-
-
-@pytest.mark.parametrize("night", ["on"], indirect=True)
-def test_with_versions_nothing_is_archived_by_a_copy(night: Night) -> None:
-    old, latest = night.save(100), night.save(200)
-
-    plan = night.plan(ARCHIVE)
-
-    assert not night.line(plan, old).path.startswith("copy")
     assert night.versions() == all_of(old, latest)
 
 
@@ -123,3 +122,36 @@ def test_a_hold_set_after_the_plan_is_respected(night: Night) -> None:
     assert set(results) <= {"protected", "changed", "skipped"}
     assert night.versions() == all_of(old, latest)
     assert night.markers() == {}
+
+
+VERSIONS = """
+name: versions
+match: {{kind: {kind}, buckets: ["s3://{bucket}"]}}
+{keep}delete: {{after: 30d, irreversible: true}}
+limits: {{objects: 1000, bytes: 50TiB, usd_month: 5000, share_of_bucket: 1, runs: 10}}
+"""
+
+
+@pytest.mark.parametrize("night", ["on", "locked"], indirect=True)
+def test_overwritten_versions_and_expired_markers_go_and_what_is_held_stays(night: Night) -> None:
+    is_locked = night.bucket.endswith("locked")
+    for body, how in ((b"first", ""), (b"second", "legal hold" if is_locked else ""), (b"third", "")):
+        current = night.upload("data/a.bin", body, how)
+    gone = night.upload("data/gone.bin", b"x")
+    night.client.delete_object(Bucket=night.bucket, Key=gone.key)
+    night.provider.delete_version(night.bucket, gone.key, gone.version_id or "")
+    night.lab.as_of = current.modified_at.date() + timedelta(days=DAYS_LATER)
+    night.lab.also.append(listing(night.lab, night.bucket))
+    night.lab.publish()
+
+    results = []
+    for kind, keep in (("noncurrent", "keep: {versions: 0}\n"), ("delete_marker", "")):
+        text = VERSIONS.format(kind=kind, bucket=night.bucket, keep=keep)
+        plan = night.lab.plan(text).id
+        results.append(night.apply(plan))
+        assert night.verify(plan).is_clean is not (is_locked and kind == "noncurrent")
+
+    assert results == [{"done": 1, "failed": 1} if is_locked else {"done": 2}, {"done": 1}]
+    assert len(night.versions()) == (2 if is_locked else 1)
+    assert night.markers() == {}
+    assert night.provider.head(night.bucket, "data/a.bin").etag == current.etag

@@ -64,6 +64,22 @@ def test_our_rule_beside_anothers_expires_what_was_tagged_and_nothing_else(night
     assert provider.rules(night.bucket) == found
 
 
+def test_the_gateways_own_way_to_take_tags_off_loses_more_than_tags(night: Night) -> None:
+    """So an empty set is written instead: the class stays what it is, in every listing."""
+    for key, is_empty_set in (("emptied", True), ("deleted", False)):
+        tagging = "=".join(MARK)
+        night.client.put_object(
+            Bucket=night.bucket, Key=key, Body=b"x", StorageClass="GLACIER_IR", Tagging=tagging
+        )
+        if is_empty_set:
+            night.rgw.provider.untag(night.bucket, night.provider.head(night.bucket, key), *MARK)
+        else:
+            night.client.delete_object_tagging(Bucket=night.bucket, Key=key)
+        assert night.provider.tags(night.bucket, key) == {}
+
+    assert night.classes() == {"emptied": "GLACIER_IR", "deleted": "STANDARD"}
+
+
 def tag_and_wait(night: Night, keys: Iterable[str], to: str) -> float:
     """Archive by a tag and a rule of the bucket; return after how many seconds the gateway had done it."""
     waiting = frozenset(keys)

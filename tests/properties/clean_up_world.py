@@ -16,6 +16,7 @@ from lifecycle.apply.act import Hand
 from lifecycle.apply.campaign import FRESH_SECONDS, Campaign
 from lifecycle.apply.pace import Paces
 from lifecycle.decide.checkpoints import by_run, decide, run_of
+from lifecycle.decide.versions import Staying, VersionSet, decide_versions
 from lifecycle.errors import Protected
 from lifecycle.model import (
     SMALLEST_ARCHIVED_BYTES,
@@ -85,6 +86,23 @@ POLICIES: Mapping[Scheme, Sequence[Policy]] = {
     ]
     for scheme in ("s3", "gs")
 }
+VERSION_POLICIES: Mapping[Scheme, Sequence[Policy]] = {
+    scheme: [
+        parse_policy(
+            f"name: v\nmatch: {{kind: {kind}, buckets: ['{scheme}://{BUCKET}']}}\n"
+            f"delete: {{after: 30d, irreversible: true}}\n{_LIMITS}\n{keeps}",
+            origin="v",
+        )
+        for kind, keeps in (
+            ("noncurrent", "keep: {versions: 1}"),
+            ("noncurrent", "keep: {versions: 2}"),
+            ("noncurrent", "keep: {versions: 0}"),
+            ("delete_marker", ""),
+        )
+    ]
+    for scheme in ("s3", "gs")
+}
+"""What is cleared of overwritten versions, and of markers that hide nothing."""
 
 
 class Killed(BaseException):
@@ -118,6 +136,8 @@ class Cloud(MemoryProvider):
         self.breaks: dict[int, BaseException] = {}
         """How the n-th change ends after it had its effect."""
         self.count = 0
+        self.at_hand: Sequence[ObjectState] = ()
+        """The versions of the key that is about to change, oldest first."""
         self.before_change = self._fail
 
     def change_class(self, bucket: str, state: ObjectState, change: ClassChange) -> str:
@@ -131,6 +151,11 @@ class Cloud(MemoryProvider):
         state = super().restore(bucket, key, version_id)
         self._done("restore", before or state)
         return state
+
+    def delete_version(self, bucket: str, key: str, version_id: str) -> None:
+        super().delete_version(bucket, key, version_id)
+        gone = next(version for version in self.at_hand if version.version_id == version_id)
+        self._done("delete_version", gone)
 
     def now(self, key: str) -> ObjectState | None:
         """Return what lives under a key."""
@@ -149,6 +174,7 @@ class Cloud(MemoryProvider):
         happens = self.fails.pop(self.count, None)
         if happens:
             happens(key)
+        self.at_hand = tuple(self.buckets[BUCKET].keys.get(key, ()))
 
     def _done(self, name: str, before: ObjectState | None) -> None:
         assert before is not None
@@ -197,12 +223,13 @@ class Planned:
     plan: Plan
     directories: list[Directory]
     actions: Mapping[str, Action]
+    """By what they are about: see `label_of`."""
     effects: Counter[str] = field(default_factory=Counter)
-    """Changes of each key that came of this plan."""
+    """Changes of each of these that came of this plan."""
     touched: set[str] = field(default_factory=set)
     """Keys that somebody else wrote or removed since it was made."""
     removed: set[str] = field(default_factory=set)
-    """Of these, keys that somebody removed."""
+    """Of these, keys that somebody removed, and single versions."""
     is_undone: bool = False
 
 
@@ -224,13 +251,16 @@ class World:
         self.planned: Planned | None = None
         self.kept: frozenset[str] = frozenset()
         """Checkpoints that somebody keeps since before the apply that is running."""
+        self.pinned: frozenset[str] = frozenset()
+        """Of these, the ones that are pinned or registered: no tag speaks for an older version."""
         self.pace_minutes = 0
         self._ours: dict[str, str] = {}
         """Tokens of copies that plans made, by key."""
         self._is_undoing = False
         self._applying: set[int] = set()
         self._writes = self._plans = 0
-        self._sizes: Counter[str] = Counter()
+        self._lost: list[str] = []
+        """Keys that somebody else removed, in the order of time."""
 
     @property
     def place(self) -> str:
@@ -264,6 +294,7 @@ class World:
         """Remove an object as somebody else would."""
         if self.cloud.now(key):
             self._note_touched(key)
+            self._lost.append(key)
             if self.planned:
                 self.planned.removed.add(key)
             del self.bucket.keys[key]
@@ -277,6 +308,35 @@ class World:
             self.remove(f"{place}/PINNED")
         for key in list(self.bucket.keys):
             self.hold(key, "")
+
+    def overwrite(self, folder: str, times: int) -> None:
+        """Save a checkpoint again and again."""
+        for _ in range(times):
+            for file in FILES:
+                self.write(f"{folder}/{file}")
+
+    def leave_a_marker(self, key: str, *, is_alone: bool) -> None:
+        """Put a delete marker on an object; or leave nothing but a marker, as rules of a bucket do."""
+        state = self.cloud.now(key)
+        if state is None or self.scheme == "gs":
+            return
+        self._note_touched(key)
+        if self.planned:
+            self.planned.removed.add(key)
+        self._writes += 1
+        marker = ObjectState(key, "", 0, NOW, "", f"marker-{self._writes}", is_delete_marker=True)
+        self.bucket.keys[key] = [*(() if is_alone else self.bucket.keys[key]), marker]
+
+    def drop_newest(self, key: str, count: int) -> None:
+        """Remove the newest versions for good: an older one is current then, or near to it."""
+        versions = self.bucket.keys.get(key, [])
+        self.bucket.keys[key] = versions[: max(1, len(versions) - count)]
+        if self.planned and versions:
+            self._note_touched(key)
+            dropped = versions[len(self.bucket.keys[key]) :]
+            self.planned.removed.update(f"{key}\0{version.version_id}" for version in dropped)
+        if not versions:
+            del self.bucket.keys[key]
 
     def lose(self, folder: str) -> None:
         """Remove a whole checkpoint as somebody else would."""
@@ -313,6 +373,12 @@ class World:
             if self._keeper(folder, live)
         )
 
+    def pins(self) -> frozenset[str]:
+        """Return the checkpoints that are pinned or registered now."""
+        live = {state.key for state in self.cloud.list(BUCKET, "")}
+        folders = (f"{run}/checkpoint-{step}" for run in RUNS for step in STEPS)
+        return frozenset(folder for folder in folders if self._pin(folder, live))
+
     def make_plan(self, policy: Policy) -> None:
         """Publish what is there, decide and plan."""
         artifacts = sorted(self._artifacts(), key=run_of)
@@ -323,23 +389,35 @@ class World:
         lines = list(tally.counting(priced(decide(by_run(artifacts), around, policy, TODAY), around)))
         rank = {"archive": 0, "delete": 1, "keep": 2}
         lines.sort(key=lambda line: rank[line.decision])
-        actions = [action for line in lines if line.is_change for action in self._actions(line)]
-        actions = [replace(action, action_id=f"00000-{n:06d}") for n, action in enumerate(actions, 1)]
-        plan = make_plan(tally, around, policy, Terms(NOW, "0"))
-        files = (PlanFile(f"actions/{CHUNK}.parquet", "", len(actions)),) if actions else ()
-        plan = replace(plan, actions=files)
         known = {
             line.checkpoint_id: {state.key: state.size_bytes for state in self._objects(_folder(line))}
             for line in lines
             if line.decision != "delete"
         }
-        self._plans += 1
-        directories = []
-        for name in ("one", "two"):
-            directory = Directory(self.home / f"{self._plans}-{name}", lines, actions)
-            directory.expect(known)
-            directories.append(directory)
-        self.planned = Planned(plan, directories, {action.object_key: action for action in actions})
+        actions = [action for line in lines if line.is_change for action in self._actions(line)]
+        self._lay_out(make_plan(tally, around, policy, Terms(NOW, "0")), lines, actions, known)
+
+    def make_version_plan(self, policy: Policy) -> None:
+        """Plan to clear what is overwritten, or markers that hide nothing."""
+        due: dict[str, list[ObjectState]] = {}
+        for state in self._due_versions(policy):
+            due.setdefault(state.key.rpartition("/")[0], []).append(state)
+        around = Surroundings(
+            "s", TODAY, {self.scheme: _prices(self.scheme)}, capabilities=self._capabilities()
+        )
+        folders = [
+            VersionSet(self._version_artifact(folder, states), is_due=True, staying=Staying())
+            for folder, states in due.items()
+        ]
+        tally = Tally()
+        lines = list(tally.counting(priced(decide_versions(folders, around, policy), around)))
+        actions = [
+            _version_action(line, state)
+            for line in lines
+            if line.is_change
+            for state in due[_folder(line).rstrip("/")]
+        ]
+        self._lay_out(make_plan(tally, around, policy, Terms(NOW, "0")), lines, actions, {})
 
     def apply(
         self, who: int = 0, *, is_stopped: Callable[[], bool] = lambda: False, kill_at: int = 0
@@ -363,18 +441,19 @@ class World:
             today=TODAY + timedelta(days=1),
             monotonic=self._monotonic,
         )
-        before, outer = self._complete(), self.kept
-        self.kept, touched = outer | self.keeps() | self._grown(planned), set(planned.touched)
+        before, outer = self._complete(), (self.kept, self.pinned)
+        self.kept, lost = self.kept | self.keeps() | self._grown(planned), len(self._lost)
+        self.pinned |= self.pins()
         self._applying.add(who)
         try:
             campaign.go(planned.plan.chunks)
         except (Killed, Transient, Protected):
             self._tear(directory)
         finally:
-            self.kept = outer
+            self.kept, self.pinned = outer
             self._applying.remove(who)
         self._check_receipts(planned)
-        self._check_floor(planned, before, planned.touched - touched)
+        self._check_floor(planned, before, self._lost[lost:])
         return campaign.is_finished()
 
     def undo(self, *, kill_at: int = 0) -> None:
@@ -405,8 +484,8 @@ class World:
         counted = [
             action
             for key, action in planned.actions.items()
-            if action.action == "delete"
-            and key not in planned.touched
+            if action.action != "archive"
+            and not (_is_by_others(planned, key) if "\0" in key else key in planned.touched)
             and not any(found.get(action.action_id) == "begun" for found in results)
         ]
         said = sum(
@@ -414,7 +493,7 @@ class World:
             for action in counted
             if any(found.get(action.action_id) == "done" for found in results)
         )
-        gone = sum(action.size_bytes for action in counted if self.cloud.now(action.object_key) is None)
+        gone = sum(action.size_bytes for action in counted if self._is_gone(action))
         assert said == gone, f"receipts call {said} bytes freed, and {gone} are gone"
 
     def _put(self, state: ObjectState) -> None:
@@ -429,9 +508,13 @@ class World:
         planned, key = self.planned, before.key
         assert planned is not None
         if self._is_undoing:
+            assert name != "delete_version", f"undo removed a version: {key}"
             if name == "copy":
                 assert before.token == self._ours.get(key), f"undo replaced what somebody wrote: {key}"
             self._note(name, key)
+            return
+        if name == "delete_version":
+            self._witness_version(planned, before)
             return
         action = planned.actions.get(key)
         assert action is not None, f"not in the plan: {key}"
@@ -445,6 +528,28 @@ class World:
         if name == "delete" and not action.is_marker:
             self._check_marker(planned, key)
         self._note(name, key)
+
+    def _witness_version(self, planned: Planned, gone: ObjectState) -> None:
+        label = f"{gone.key}\0{gone.version_id}"
+        action = planned.actions.get(label)
+        assert action is not None, f"not in the plan: {label}"
+        versions = self.cloud.at_hand
+        newer = versions[versions.index(gone) + 1 :]
+        data = [version for version in versions if not version.is_delete_marker]
+        if gone.is_delete_marker:
+            # Whoever writes at this very moment hides it, and then it shows nothing.
+            assert newer or not data, f"an older version comes back: {label}"
+        else:
+            assert newer or not gone.is_current, f"it was the current version: {label}"
+            current = self.cloud.now(gone.key)
+            hidden = [version for version in newer if version in data and version is not current]
+            least = planned.plan.policy.keep.versions
+            assert len(hidden) >= least, f"it was among the {least} newest: {label}"
+        assert not gone.hold, f"it was held: {label}"
+        assert gone.key.rpartition("/")[0] not in self.pinned, f"somebody keeps it: {label}"
+        assert any(self._is_intended(d, action) for d in planned.directories), f"no intent on disk: {label}"
+        planned.effects[label] += 1
+        assert planned.effects[label] == 1, f"done twice: {label}"
 
     def _note(self, name: str, key: str) -> None:
         now = self.cloud.now(key)
@@ -468,13 +573,13 @@ class World:
                     final[receipt.action_id] = receipt.result
             for action_id, result in final.items():
                 key = by_id[action_id]
-                has_happened = planned.effects[key] or key in planned.removed
+                has_happened = planned.effects[key] or _is_by_others(planned, key)
                 assert result != "done" or has_happened, f"called done, and is not: {key}"
 
-    def _check_floor(self, planned: Planned, before: Mapping[str, set[str]], touched: Iterable[str]) -> None:
+    def _check_floor(self, planned: Planned, before: Mapping[str, set[str]], lost: Iterable[str]) -> None:
         """No run falls below its floor, but for what other people removed meanwhile."""
         floor, after = planned.plan.policy.keep.min_complete_per_run, self._complete()
-        others = {key.rpartition("/")[0] for key in touched}
+        others = {key.rpartition("/")[0] for key in lost}
         for run in RUNS:
             by_others = len((before[run] - after[run]) & others)
             least = min(floor, len(before[run])) - by_others
@@ -484,7 +589,8 @@ class World:
         """Whatever undo calls done is there as it was."""
         said = {receipt.action_id: receipt.result for receipt in read_receipts(path)}
         for key, action in planned.actions.items():
-            if said.get(action.action_id) == "done" and key not in planned.touched:
+            is_back = said.get(action.action_id) == "done" and action.action != "delete_version"
+            if is_back and key not in planned.touched:
                 now = self.cloud.now(key)
                 assert now is not None, f"called restored, and is not there: {key}"
                 assert now.size_bytes == action.size_bytes
@@ -516,17 +622,19 @@ class World:
         return {key.rpartition("/")[0] for key in planned.touched & live if key not in planned.actions}
 
     def _keeper(self, folder: str, live: Collection[str]) -> str | None:
+        marker = f"{folder}/{MARKER}"
+        tags = self.bucket.tags.get(marker, {}) if marker in live else {}
+        return self._pin(folder, live) or tag_in_force(tags, TODAY + timedelta(days=1))
+
+    def _pin(self, folder: str, live: Collection[str]) -> str | None:
         above = [key for start in pins_above(folder) for key in live if key.startswith(start)]
         inside = [key for key in live if key.startswith(f"{folder}/")]
         pin = pin_in_force((*inside, *above), TODAY + timedelta(days=1))
-        marker = f"{folder}/{MARKER}"
-        tags = self.bucket.tags.get(marker, {}) if marker in live else {}
-        named = folder if folder in self.registered else None
-        return pin or named or tag_in_force(tags, TODAY + timedelta(days=1))
+        return pin or (folder if folder in self.registered else None)
 
     def _refuse_registered(self, uris: Iterable[str]) -> None:
         for uri in uris:
-            if uri.removeprefix(f"{self.place}/") in self.registered:
+            if uri.removeprefix(f"{self.place}/").rstrip("/") in self.registered:
                 raise Protected("the registry names it", where=uri, fix="Plan again.")
 
     def _capabilities(self) -> dict[str, BucketCapability]:
@@ -552,12 +660,56 @@ class World:
             capabilities=self._capabilities(),
             paces=Paces(self.time),
             pause=self.time.pause,
+            keep_versions=self._keep_versions(),
         )
+
+    def _keep_versions(self) -> int:
+        policy = self.planned.plan.policy if self.planned else None
+        return policy.keep.versions if policy and policy.match.kind == "noncurrent" else 0
 
     def _monotonic(self) -> float:
         # Between an answer and its use, so much time has passed.
         self.time.now += self.pace_minutes * FRESH_SECONDS
         return self.time.now
+
+    def _lay_out(
+        self,
+        plan: Plan,
+        lines: Sequence[Line],
+        actions: Sequence[Action],
+        known: Mapping[str, dict[str, int]],
+    ) -> None:
+        """Make a plan the one that is applied."""
+        actions = [replace(action, action_id=f"00000-{n:06d}") for n, action in enumerate(actions, 1)]
+        files = (PlanFile(f"actions/{CHUNK}.parquet", "", len(actions)),) if actions else ()
+        self._plans += 1
+        directories = []
+        for name in ("one", "two"):
+            directory = Directory(self.home / f"{self._plans}-{name}", lines, actions)
+            directory.expect(known)
+            directories.append(directory)
+        labels = {label_of(action): action for action in actions}
+        self.planned = Planned(replace(plan, actions=files), directories, labels)
+
+    def _is_gone(self, action: Action) -> bool:
+        if action.action != "delete_version":
+            return self.cloud.now(action.object_key) is None
+        versions = self.bucket.keys.get(action.object_key, ())
+        return all(version.version_id != action.version_id for version in versions)
+
+    def _due_versions(self, policy: Policy) -> Iterator[ObjectState]:
+        """Yield what a snapshot would call due: age is its business, and none of apply's."""
+        for _, versions in sorted(self.bucket.keys.items()):
+            newest, older = versions[-1], [v for v in versions[:-1] if not v.is_delete_marker]
+            if policy.match.kind == "noncurrent":
+                yield from older[: len(older) - policy.keep.versions]
+            elif newest.is_delete_marker and len(versions) == 1:
+                yield newest
+
+    def _version_artifact(self, folder: str, states: Sequence[ObjectState]) -> Artifact:
+        template = self._artifact(folder, 0, states, is_latest=False, is_kept=False)
+        uri = f"{self.place}/{folder}/"
+        return replace(template, checkpoint_id=uri, uri=uri, step=None, state="hidden")
 
     def _tear(self, directory: Directory) -> None:
         _tear(directory.receipts(CHUNK))
@@ -635,6 +787,35 @@ class World:
                 "copy-in-place" if line.decision == "archive" else line.path,  # type: ignore[arg-type]
                 state.key.endswith(MARKER),
             )
+
+
+def label_of(action: Action) -> str:
+    """Return what an action is about: a key, or one version of it."""
+    is_version = action.action == "delete_version"
+    return f"{action.object_key}\0{action.version_id}" if is_version else action.object_key
+
+
+def _is_by_others(planned: Planned, label: str) -> bool:
+    """Tell whether somebody else removed what an action is about."""
+    return not planned.removed.isdisjoint((label, label.partition("\0")[0]))
+
+
+def _version_action(line: Line, state: ObjectState) -> Action:
+    return Action(
+        "",
+        "delete_version",
+        state.scheme,
+        BUCKET,
+        state.key,
+        state.version_id,
+        state.etag,
+        state.size_bytes,
+        state.last_modified_at,
+        state.storage_class,
+        "",
+        line.checkpoint_id,
+        "delete-version",
+    )
 
 
 class _Clock:

@@ -43,6 +43,7 @@ pytestmark = pytest.mark.usefixtures("calls")
 
 DAY = "2026-11-20"
 ADA = Answer("Approve", "ada", "old runs")
+PLANS = ["old-uploads", "stale-checkpoints"]
 
 
 @pytest.fixture(scope="session")
@@ -262,7 +263,7 @@ def test_a_plan_that_needs_two_people_asks_both(
     assert triggered == ["old-uploads", "stale-checkpoints"]
 
 
-def test_the_same_person_twice_is_refused_and_nothing_is_triggered(
+def test_the_same_person_twice_is_refused_and_only_other_plans_are_triggered(
     dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_TWO_PEOPLE", "old-uploads")
@@ -270,7 +271,38 @@ def test_the_same_person_twice_is_refused_and_nothing_is_triggered(
     assert run.state == "failed"
     assert states(run)["clean_up.record_second [old-uploads]"] == ("failed", 1)
     assert calls().count("approve old-uploads ada old runs") == 1
-    assert "old-uploads" not in triggered
+    assert triggered == ["stale-checkpoints"]
+
+
+def test_a_plan_whose_approval_is_refused_holds_no_other_plan_back(
+    dags: Dags, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TROUBLE", "approve refused 1")
+    run, triggered = run_plan(dags, ADA)
+    assert run.state == "failed"
+    ended = {plan: states(run)[f"clean_up.record_approval [{plan}]"][0] for plan in PLANS}
+    assert sorted(ended.values()) == ["failed", "success"]
+    assert triggered == [plan for plan in PLANS if ended[plan] == "success"]
+    assert sum(call.startswith("approve") for call in calls()) == 2
+
+
+def test_a_plan_that_waits_for_its_second_answer_holds_no_other_plan_back(
+    dags: Dags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_one, queued_before = rehearsal._answer_question, []
+
+    def answer_last(task: Any, answer: Answer, session: Any) -> None:  # noqa: ANN401  (Airflow's, untyped)
+        is_second = task.task_id.endswith("ask_again")
+        queued = select(DagRun).where(DagRun.dag_id == "lifecycle_apply", DagRun.state == "queued")
+        queued_before.append([run.conf["plan"] for run in session.scalars(queued)] if is_second else [])
+        if not is_second or queued_before[-1] or len(queued_before) > 100:
+            answer_one(task, answer, session)
+
+    monkeypatch.setattr(rehearsal, "_answer_question", answer_last)
+    monkeypatch.setenv("FAKE_TWO_PEOPLE", "old-uploads")
+    _, triggered = run_plan(dags, replace(ADA, second="grace"))
+    assert queued_before[-1] == ["stale-checkpoints"]
+    assert triggered == PLANS
 
 
 def test_what_the_second_person_rejects_is_not_triggered(
@@ -299,7 +331,7 @@ def test_a_second_question_that_was_passed_by_is_no_approval(
         run = dags["lifecycle_plan"].test(mark_success_pattern=r"clean_up\.ask_again")
     assert states(run)["clean_up.record_second [old-uploads]"] == ("failed", 1)
     queued = [conf["plan"] for conf in rehearsal._take_queued("lifecycle_apply", run.start_date)]
-    assert "old-uploads" not in queued
+    assert queued == ["stale-checkpoints"]
     assert calls().count("approve old-uploads ada old runs") == 1
 
 

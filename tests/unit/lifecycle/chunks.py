@@ -89,7 +89,7 @@ class World:
 
     def plan(self, checkpoint: str, state: ObjectState, path: Way, *, is_marker: bool = False) -> Action:
         """Plan an object's delete, or its archive."""
-        is_copy = path.startswith("copy")
+        is_copy = path.startswith(("copy", "tag"))
         action = Action(
             f"00000-{len(self.actions) + 1:06d}",
             "archive" if is_copy else "delete",

@@ -77,6 +77,8 @@ class Lab:
     """Checks that failed for one bucket, which is left out while all else was published."""
     uploads: list[tuple[str, UploadState, int]] = field(default_factory=list)
     """Uploads that nobody completed: bucket, upload, bytes."""
+    also: list[Callable[[duckdb.DuckDBPyConnection], None]] = field(default_factory=list)
+    """Write more into a snapshot."""
     url: str = ""
     put: Callable[[StoredObject], None] = lambda _item: None
 
@@ -137,6 +139,8 @@ class Lab:
             write_uploads(connection, self.uploads, self.ends_at - timedelta(hours=2))
             write_results(connection, self.failed_gates, "block")
             write_results(connection, self.exclusions, "warn")
+            for write in self.also:
+                write(connection)
         (warehouse.parent / "snapshot.json").write_text(json.dumps(snapshot.to_json()))
         (self.home / "lake" / POINTER).write_text(json.dumps(snapshot.to_json()))
         return snapshot

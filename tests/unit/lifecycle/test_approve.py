@@ -12,7 +12,7 @@ import pytest
 from lifecycle import steps
 from lifecycle.approve import person
 from lifecycle.errors import PlanRefused
-from lifecycle.records.audit import check
+from lifecycle.records.audit import AUDIT, check
 from pipelines.errors import Terminal
 
 from .conftest import POLICY
@@ -172,3 +172,64 @@ def test_an_approval_says_who_when_why_and_of_what_and_is_in_the_log(lab: Lab) -
 def test_a_plan_says_that_it_needs_two_people(lab: Lab) -> None:
     made = planned(lab, two_people("irreversible: true"))
     assert made.warnings[0] == "two different people have to approve this, as it changes 3 objects for good"
+
+
+def slip_in(made: steps.PlanReport, **changes: str) -> Path:
+    """Put a file beside a plan that looks like an approval."""
+    folder = Path(made.path) / "approvals"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{len(list(folder.iterdir())) + 1:04d}.json"
+    until = made.expires_at.isoformat() + "Z"
+    said = {"by": "Mallory", "reason": "", "at": until, "fingerprint": made.fingerprint, "expires_at": until}
+    path.write_text(json.dumps({**said, **changes}))
+    return path
+
+
+def test_an_approval_that_the_log_does_not_know_counts_for_nothing(lab: Lab) -> None:
+    made = planned(lab, POLICY)
+    slip_in(made)
+    error = refused(lab, made.id, "the audit log knows of no approval by Mallory")
+    assert f"Approve again: moraine-lifecycle approve {made.id} --by NAME" in error.fix
+    steps.approve(lab.run(), made.id, "Ada")
+    assert steps.apply(lab.run(), made.id).is_finished
+
+
+def test_an_approval_that_the_log_does_not_know_is_no_second_one(lab: Lab) -> None:
+    made = planned(lab, two_people("irreversible: true"))
+    steps.approve(lab.run(), made.id, "Ada")
+    slip_in(made)
+    refused(lab, made.id, "knows of no approval by Mallory")
+    assert steps.second_needed(lab.run(), made.id)
+    steps.approve(lab.run(), made.id, "Grace")
+    assert steps.apply(lab.run(), made.id).is_finished
+
+
+def test_an_approval_that_was_edited_since_counts_for_nothing(lab: Lab) -> None:
+    made = planned(lab, POLICY)
+    steps.approve(lab.run(), made.id, "Ada", lasting=timedelta(hours=1))
+    path = Path(made.path) / "approvals" / "0001.json"
+    path.write_text(path.read_text().replace("07:00:00", "23:00:00"))
+    refused(lab, made.id, "knows of no approval by Ada")
+
+
+def test_an_approval_that_is_older_than_the_log_has_to_be_given_again(lab: Lab) -> None:
+    made = planned(lab, POLICY)
+    steps.approve(lab.run(), made.id, "Ada")
+    (Path(made.path).parent / AUDIT).unlink()
+    assert "Approve again:" in refused(lab, made.id, "knows of no approval by Ada").fix
+    steps.approve(lab.run(), made.id, "Ada")
+    assert steps.apply(lab.run(), made.id).is_finished
+
+
+def test_a_log_that_was_edited_is_no_witness_and_takes_no_approval(lab: Lab) -> None:
+    made = planned(lab, POLICY)
+    log = Path(made.path).parent / AUDIT
+    steps.approve(lab.run(), made.id, "Ada")
+    planned_line, approved_line = log.read_text().splitlines()
+    log.write_text(f"{planned_line.replace(made.id, 'x')}\n{approved_line}\n")
+    assert "Move the log to a safe place" in refused(lab, made.id, "knows of no approval by Ada").fix
+    with pytest.raises(Terminal, match="broken at line 1, so it is no witness"):
+        steps.approve(lab.run(), made.id, "Grace")
+    log.rename(log.with_suffix(".broken"))
+    steps.approve(lab.run(), made.id, "Ada")
+    assert steps.apply(lab.run(), made.id).is_finished

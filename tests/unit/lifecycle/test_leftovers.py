@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from lifecycle import steps
 from lifecycle.errors import UnsafePolicy
 from lifecycle.policy import parse_policy, sentences
 from lifecycle.providers import MemoryProvider, UploadState
+from lifecycle.render import plan_markdown, preview_text, why_text
+from pipelines.errors import Terminal
 
 if TYPE_CHECKING:
     from lifecycle.model import Line
@@ -57,6 +63,15 @@ def test_an_old_upload_is_ended_and_a_young_one_is_left_alone(lab: Lab) -> None:
     assert memory(lab).buckets[BUCKET].uploads == [young]
     assert {line.rule for line in lab.lines(plan) if line.decision == "keep"} == {"age"}
     assert len(lab.classes()) == 12
+
+
+def test_a_snapshot_that_is_older_than_the_table_of_uploads_is_told(lab: Lab) -> None:
+    snapshot = lab.publish()
+    with closing(duckdb.connect(str(lab.home / "lake" / snapshot.warehouse))) as connection:
+        connection.execute("drop table marts.uploads")
+    with pytest.raises(Terminal, match="older than a table that this policy needs") as caught:
+        lab.plan(POLICY)
+    assert "moraine run" in caught.value.fix
 
 
 def test_an_action_names_the_upload_and_nothing_has_to_remain(lab: Lab) -> None:
@@ -141,3 +156,20 @@ def test_a_policy_about_uploads_is_explained() -> None:
     assert "multipart uploads that nobody completed" in said
     assert "Ended for good 7d after they were begun" in said
     assert "checkpoint" not in json.dumps(said)
+
+
+def test_tables_speak_of_uploads_and_not_of_checkpoints(lab: Lab) -> None:
+    lab.fill()
+    begun(lab, "runs/chat/old.bin", 8)
+    begun(lab, "runs/chat/young.bin", 6)
+    lab.publish()
+    made = lab.plan(POLICY)
+    whole, lines = steps.show(lab.run(), made.id), lab.lines(made.id)
+    text = StringIO()
+    console = Console(width=200, file=text)
+    console.print(preview_text(steps.try_policy(lab.run(), parse_policy(POLICY, origin="here"))))
+    console.print(why_text(lines[0], steps.kind_of(lab.run(), made.id)))
+    said = plan_markdown(whole, [line for line in lines if line.is_change]) + text.getvalue()
+    assert "uploads" in said
+    assert "checkpoints" not in said
+    assert re.search(r"^\W*upload +s3://acme-training/runs/chat/", text.getvalue(), re.MULTILINE)

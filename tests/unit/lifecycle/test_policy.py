@@ -154,3 +154,10 @@ def test_a_class_that_cannot_be_read_at_once_needs_the_word_accept(name: str) ->
 def test_a_policy_may_name_buckets_and_classes_of_cloud_storage() -> None:
     policy = parse(changed("s3://train", "gs://train_1.x/").replace("GLACIER_IR", "COLDLINE"))
     assert policy.match.places == {"gs://train_1.x"}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLE.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_can_be_read_and_is_explained(path: Path) -> None:
+    policy = parse_policy(path.read_text(encoding="utf-8"), origin=path.name)
+    assert policy.name == path.stem
+    assert len(sentences(policy)) > 3

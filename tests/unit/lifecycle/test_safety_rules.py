@@ -292,9 +292,21 @@ def test_rule_9_where_conditions_are_not_enforced_only_safe_paths_are_planned_an
     lab.fill()
     lab.publish()
     made = lab.plan()
+    assert {line.path for line in lab.lines(made.id) if line.is_change} == {"tag-and-rule"}
+    assert any("no copy is safe there" in warning for warning in made.warnings)
+    assert any("conditions on deletes" in warning for warning in made.warnings)
+
+
+def test_rule_9_where_not_even_tags_are_taken_nothing_is_planned_and_the_plan_says_so(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory(lab).enforced = frozenset()
+    monkeypatch.setattr(memory(lab), "tag", lambda *_said: None)
+    lab.fill()
+    lab.publish()
+    made = lab.plan()
     assert not made.has_changes
     assert any("conditions on copies" in warning for warning in made.warnings)
-    assert any("conditions on deletes" in warning for warning in made.warnings)
 
 
 def test_rule_9_versioning_that_was_switched_off_since_is_refused(lab: Lab) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from lifecycle import steps
 from lifecycle.errors import PlanRefused
+from lifecycle.plan import directory as plan_directory
+from lifecycle.plan.decisions import sha256_of
 from lifecycle.providers import ObjectState
 from lifecycle.steps.run import directory_of
 from pipelines import retention
@@ -252,3 +254,25 @@ def test_a_plan_of_settings_without_a_registry_warns(lab: Lab) -> None:
     without = replace(run, settings=replace(run.settings, configuration=configuration))
     assert any("registry" in warning for warning in steps.plan(without, lab.policy()).warnings)
     assert not any("registry" in warning for warning in lab.plan().warnings)
+
+
+def test_a_step_reads_each_file_of_a_plan_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256_of(path)
+
+    lab.fill()
+    lab.publish()
+    made = lab.plan()
+    monkeypatch.setattr(plan_directory, "sha256_of", counted)
+    everything = ["chunk-00000.parquet", "decisions.parquet", "survivors.parquet"]
+    for step in (
+        lambda: steps.approve(lab.run(), made.id, "Ada"),
+        lambda: steps.apply_chunk(lab.run(), made.id, "chunk-00000"),
+        lambda: steps.verify(lab.run(), made.id),
+    ):
+        hashed.clear()
+        step()
+        assert sorted(hashed) == everything

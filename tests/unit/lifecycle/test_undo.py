@@ -13,9 +13,9 @@ import boto3
 import pytest
 
 from lifecycle import steps
-from lifecycle.errors import PlanRefused
+from lifecycle.errors import AclChanged, PlanRefused
 from lifecycle.model import PriceList
-from lifecycle.providers import CANARY_PREFIX, MemoryProvider, ObjectState
+from lifecycle.providers import CANARY_PREFIX, ClassChange, MemoryProvider, ObjectState
 from lifecycle.steps.run import directory_of
 from lifecycle.undo.costs import Leg, Tally, cost_of
 from pipelines.demo.objects import StoredObject
@@ -367,3 +367,28 @@ def test_on_s3_what_was_written_since_is_neither_replaced_nor_removed(moto: _Mot
     for bucket, key in ((BUCKET, rewritten), (VERSIONED, moto.old.keys[0])):
         assert moto.client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"new"
     assert not steps.verify(moto.lab.run(), plan).is_clean
+
+
+def test_a_copy_after_which_others_may_read_it_is_done_and_says_so_there_and_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_class, said = lab.provider.change_class, "its access is another one"
+
+    def with_other_grants(bucket: str, state: ObjectState, change: ClassChange) -> str:
+        token = change_class(bucket, state, change)
+        if state.key.startswith(CANARY_PREFIX):
+            return token
+        raise AclChanged(token, said)
+
+    monkeypatch.setattr(lab.provider, "change_class", with_other_grants)
+    lab.save(200, 60)
+    lab.save(400, 10)
+    plan = lab.approved()
+    assert steps.apply(lab.run(), plan).is_clean
+    assert steps.undo(lab.run(), plan, "Ada").is_clean
+    folder = lab.home / "lake" / "plans" / plan
+    for journal in ("receipts", "undo"):
+        (path,) = (folder / journal).glob("*.jsonl")
+        receipts = [json.loads(line) for line in path.read_text().splitlines()]
+        done = [line for line in receipts if line.get("result") == "done"]
+        assert {(line["detail"], bool(line["etag"])) for line in done} == {(said, True)}

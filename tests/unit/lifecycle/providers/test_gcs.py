@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -14,6 +15,7 @@ from lifecycle.providers import BucketSettings, GcsProvider, Provider, Target
 from lifecycle.providers import gcs as gcs_module
 from pipelines.domain.configuration import Endpoint
 from pipelines.errors import Terminal, Transient
+from tests.unit.lifecycle.providers.hostile_keys import CONTROL_KEYS, HOSTILE_KEYS
 from tests.unit.lifecycle.providers.worlds import GcsWorld, colder, serving_gcs
 
 WEEK: dict[str, Any] = {"softDeletePolicy": {"retentionDurationSeconds": str(7 * 86400)}}
@@ -253,6 +255,25 @@ def test_a_retention_of_the_bucket_ends() -> None:
         timeless.put(bucket, "x")
         timeless.server.clock.advance(timedelta(days=2))
         assert timeless.provider.head(bucket, "x").hold
+
+
+@pytest.mark.parametrize(
+    "key", [*HOSTILE_KEYS.values(), *CONTROL_KEYS.values(), "", "a~b_c.d-e/F", "a\n", "é"]
+)
+def test_a_key_of_a_batch_is_escaped_as_every_address_is(gcs: GcsWorld, key: str) -> None:
+    bucket = gcs.bucket()
+    gcs.provider.delete_batch(bucket, [Target(key, "1")])
+    (call,) = (request for request in gcs.server.requests if request.method == "DELETE")
+    assert call.path == f"/storage/v1/b/{bucket}/o/{quote(key, safe='')}"
+
+
+def test_what_the_environment_says_of_the_way_to_the_store_still_counts(
+    gcs: GcsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+    with pytest.raises(Transient):
+        GcsProvider((Endpoint(match="gs://*", endpoint_url=gcs.server.url),)).settings(gcs.bucket())
 
 
 def test_a_batch_is_cut_into_hundreds(gcs: GcsWorld) -> None:

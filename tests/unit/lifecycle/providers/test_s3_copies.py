@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.errors import ActionRefused, ConditionFailed
+from lifecycle.errors import AclChanged, ActionRefused, ConditionFailed
 from lifecycle.providers import ClassChange, ObjectState
 from lifecycle.providers.s3_buckets import uses_acls
 from lifecycle.providers.s3_copies import Copy
@@ -79,6 +79,70 @@ def test_a_private_object_stays_private(s3: S3World) -> None:
     before = s3.only(Bucket=bucket, Key="x")["Grants"]
     s3.provider.change_class(bucket, state, colder(s3, state))
     assert s3.only(Bucket=bucket, Key="x")["Grants"] == before
+
+
+class _Meddled:
+    """A client; what somebody does with the ACL comes right before a copy becomes visible, or right after."""
+
+    def __init__(self, client: Any, before: Any = None, after: Any = None) -> None:  # noqa: ANN401  (a client, and what to call)
+        self._client, self._before, self._after = client, before, after
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (any of the client's)
+        call = getattr(self._client, name)
+        return self._around(call) if name in ("copy_object", "complete_multipart_upload") else call
+
+    def _around(self, call: Any) -> Any:  # noqa: ANN401  (a call of the client)
+        def around(**words: Any) -> Any:  # noqa: ANN401  (its parameters and answer)
+            for meddle in (self._before, lambda: answers.append(call(**words)), self._after):
+                if meddle:
+                    meddle()
+            return answers[0]
+
+        answers: list[Any] = []
+        return around
+
+
+def grantees(s3: S3World, bucket: str) -> set[str]:
+    grants = s3.client.get_object_acl(Bucket=bucket, Key="x")["Grants"]
+    return {grant["Grantee"].get("URI") or grant["Grantee"]["ID"] for grant in grants}
+
+
+@ONCE_OR_IN_PARTS
+def test_an_acl_that_somebody_changes_meanwhile_is_put_right_where_versions_are_kept(
+    s3: S3World, *, in_parts: bool
+) -> None:
+    bucket = s3.bucket(versioned=True)
+    owner = s3.client.get_bucket_acl(Bucket=bucket)["Owner"]["ID"]
+    state = s3.put(bucket, "x", BODY, GrantRead=f'uri="{EVERYBODY}"', GrantFullControl=f'id="{owner}"')
+
+    def withdraw() -> None:
+        s3.client.put_object_acl(Bucket=bucket, Key="x", ACL="private")
+
+    client: Any = _Meddled(s3.client, before=withdraw)
+    Copy(
+        client, bucket, state, colder(s3, state, in_parts=in_parts), has_acl=True, part_bytes=PART_BYTES
+    ).make()
+    assert s3.provider.head(bucket, "x").storage_class == "GLACIER_IR"
+    assert grantees(s3, bucket) == {owner}
+
+
+@ONCE_OR_IN_PARTS
+def test_access_that_somebody_takes_away_right_after_a_copy_stays_taken_away_and_is_told(
+    s3: S3World, *, in_parts: bool
+) -> None:
+    bucket = s3.bucket()
+    owner = s3.client.get_bucket_acl(Bucket=bucket)["Owner"]["ID"]
+    state = s3.put(bucket, "x", BODY, GrantRead=f'uri="{EVERYBODY}"', GrantFullControl=f'id="{owner}"')
+
+    def withdraw() -> None:
+        s3.client.put_object_acl(Bucket=bucket, Key="x", ACL="private")
+
+    client: Any = _Meddled(s3.client, after=withdraw)
+    change = colder(s3, state, in_parts=in_parts)
+    with pytest.raises(AclChanged, match="not the one that it was given") as caught:
+        Copy(client, bucket, state, change, has_acl=True, part_bytes=PART_BYTES).make()
+    assert caught.value.token == s3.provider.head(bucket, "x").etag
+    assert grantees(s3, bucket) == {owner}
 
 
 @pytest.mark.parametrize(

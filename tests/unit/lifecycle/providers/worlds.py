@@ -16,6 +16,7 @@ import pytest
 from moto.moto_server import werkzeug_app
 from moto.moto_server.utilities import RegexConverter
 from moto.s3.models import s3_backends
+from moto.s3.responses import S3Response
 
 from lifecycle.model import Scheme
 from lifecycle.providers import (
@@ -181,7 +182,7 @@ def serving_s3(
     """Run an S3 endpoint that holds these objects; `plain` is moto as it comes."""
     company = replace(make_company(date(2026, 11, 20)), objects=objects, uploads=())
     before = set(s3_backends)
-    with routing_every_key(), running_endpoint(company, plain=plain) as endpoint:
+    with routing_every_key(), taking_empty_tags(), running_endpoint(company, plain=plain) as endpoint:
         made = [s3_backends[account][PARTITION] for account in set(s3_backends) - before]
         (backend,) = [found for found in made if isinstance(found, CompanyBackend)]
         endpoints = (Endpoint(match="s3://*", endpoint_url=endpoint.url),)
@@ -202,6 +203,20 @@ def routing_every_key() -> Iterator[None]:
     """Let moto find keys with a line feed, which its routes do not match."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(werkzeug_app, "RegexConverter", _AnyCharacter)
+        yield
+
+
+@contextmanager
+def taking_empty_tags() -> Iterator[None]:
+    """Let moto take an empty set of tags, which ends in an error there."""
+    read = S3Response._tagging_from_xml
+
+    def tags(response: S3Response) -> Mapping[str, str]:
+        found: Mapping[str, str] = read(response) if b"<Tag>" in response.body else {}
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(S3Response, "_tagging_from_xml", tags)
         yield
 
 
