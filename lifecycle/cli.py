@@ -22,7 +22,8 @@ from lifecycle.handover.jobs import Errand, read_errand
 from lifecycle.handover.rule_book import Wish
 from lifecycle.plan.document import shown_json
 from lifecycle.plan.preview import Preview
-from lifecycle.policy import Policy, sentences
+from lifecycle.policy import Policy
+from lifecycle.policy_words import sentences
 from pipelines.domain.durations import parse_duration
 from pipelines.domain.text import to_json, visible
 from pipelines.errors import MoraineError, NotFound

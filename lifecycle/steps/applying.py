@@ -10,9 +10,7 @@ from lifecycle.apply.admission import Present, admit
 from lifecycle.apply.campaign import Campaign, Refuse
 from lifecycle.apply.chunk import ChunkReport, Hand
 from lifecycle.apply.pace import Paces
-from lifecycle.facts import (
-    read_failed_gates,
-)
+from lifecycle.facts.snapshot import read_failed_gates
 from lifecycle.model import (
     Plan,
 )

@@ -1,9 +1,7 @@
 """The step that lets the engines of the clouds do a plan."""
 
 from lifecycle.apply.admission import admit
-from lifecycle.facts import (
-    keep_within,
-)
+from lifecycle.facts.snapshot import keep_within
 from lifecycle.handover.desk import HANDOVER, Desk, Examined, HandOver, refuse_begun
 from lifecycle.handover.jobs import Errand
 from lifecycle.steps.applying import Counter, campaign_of, present

@@ -13,19 +13,17 @@ import duckdb
 
 from lifecycle import settings as settings_
 from lifecycle.apply.admission import refuse_old_facts
-from lifecycle.dataset_facts import DATASET_OBJECTS, read_dataset_places, read_datasets
 from lifecycle.decide.checkpoints import decide
 from lifecycle.decide.datasets import decide_datasets
 from lifecycle.decide.uploads import decide_uploads
 from lifecycle.decide.versions import decide_versions
 from lifecycle.errors import PlanRefused
-from lifecycle.facts import (
-    UPLOADS,
-    read_places,
-    read_runs,
-    read_surroundings,
-    read_uploads,
-)
+from lifecycle.facts.checkpoints import read_runs
+from lifecycle.facts.datasets import DATASET_OBJECTS, read_dataset_places, read_datasets
+from lifecycle.facts.places import read_places
+from lifecycle.facts.snapshot import read_surroundings
+from lifecycle.facts.uploads import UPLOADS, read_uploads
+from lifecycle.facts.versions import due_versions, read_version_places, read_versions, unlisted
 from lifecycle.model import (
     BucketCapability,
     Decision,
@@ -46,7 +44,6 @@ from lifecycle.providers import BucketSettings
 from lifecycle.records.audit import AuditLog
 from lifecycle.steps.ruling import rules_now
 from lifecycle.steps.run import Run, directory_of, measured, parts_of, published_facts
-from lifecycle.version_facts import due_versions, read_version_places, read_versions, unlisted
 from pipelines import published
 from pipelines.domain.snapshots import Snapshot
 from pipelines.domain.text import to_json

@@ -15,9 +15,7 @@ import duckdb
 from lifecycle import settings as settings_
 from lifecycle.apply.chunk import WORKERS
 from lifecycle.canary import measure
-from lifecycle.facts import (
-    keep_within,
-)
+from lifecycle.facts.snapshot import keep_within
 from lifecycle.model import (
     BucketCapability,
     Scheme,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lifecycle.apply.chunk import Hand
 from lifecycle.errors import PlanRefused
-from lifecycle.facts import read_surroundings
+from lifecycle.facts.snapshot import read_surroundings
 from lifecycle.handover.desk import read_hand_over
 from lifecycle.model import Plan, PriceList, Scheme
 from lifecycle.plan.directory import PlanDirectory

@@ -23,7 +23,8 @@ from lifecycle.model import (
     PriceList,
     Surroundings,
 )
-from lifecycle.policy import Policy, parse_policy, policy_hash, sentences
+from lifecycle.policy import Policy, parse_policy, policy_hash
+from lifecycle.policy_words import sentences
 
 DAY = date(2026, 11, 20)
 GIB = 1024**3

@@ -13,7 +13,8 @@ from lifecycle import steps
 from lifecycle.decide.datasets import Dataset, Reads, decide_datasets
 from lifecycle.errors import Protected, UnsafePolicy
 from lifecycle.model import Artifact, BucketCapability, ClassShare, Surroundings, Versioning
-from lifecycle.policy import parse_policy, sentences
+from lifecycle.policy import parse_policy
+from lifecycle.policy_words import sentences
 from pipelines.demo.objects import StoredObject, declare
 
 if TYPE_CHECKING:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from lifecycle.facts import read_places, read_runs, read_surroundings
+from lifecycle.facts.checkpoints import read_runs
+from lifecycle.facts.places import read_places
+from lifecycle.facts.snapshot import read_surroundings
 from lifecycle.model import Artifact, Surroundings
 from lifecycle.policy import Match
 from pipelines.errors import Terminal

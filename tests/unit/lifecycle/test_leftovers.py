@@ -18,7 +18,8 @@ from rich.console import Console
 
 from lifecycle import steps
 from lifecycle.errors import UnsafePolicy
-from lifecycle.policy import parse_policy, sentences
+from lifecycle.policy import parse_policy
+from lifecycle.policy_words import sentences
 from lifecycle.providers import MemoryProvider, UploadState
 from lifecycle.render import plan_markdown, preview_text, why_text
 from pipelines.errors import Terminal

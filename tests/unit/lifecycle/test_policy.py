@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.errors import UnsafePolicy
-from lifecycle.policy import Policy, parse_policy, policy_hash, sentences
+from lifecycle.policy import Policy, parse_policy, policy_hash
+from lifecycle.policy_words import sentences
 from pipelines.errors import Terminal
 
 GOOD = """

@@ -12,7 +12,8 @@ from lifecycle import steps
 from lifecycle.decide.versions import Staying, VersionSet, decide_versions
 from lifecycle.errors import NotEnforced, Protected, UnsafePolicy
 from lifecycle.model import Artifact, BucketCapability, Surroundings, Versioning
-from lifecycle.policy import parse_policy, sentences
+from lifecycle.policy import parse_policy
+from lifecycle.policy_words import sentences
 from lifecycle.providers import MemoryProvider, ObjectState
 from lifecycle.render import plan_markdown
 from pipelines.demo.objects import declare
@@ -272,7 +273,7 @@ def test_prefixes_and_odd_keys_are_exact(lab: Lab) -> None:
 
 
 def test_a_large_folder_is_cut_and_all_of_it_goes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lifecycle.version_facts.VERSIONS_TOGETHER", 3)
+    monkeypatch.setattr("lifecycle.facts.versions.VERSIONS_TOGETHER", 3)
     for number in range(4):
         history(lab, f"data/{number}")
     plan = approved(lab)

@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 
 from lifecycle.decide.datasets import Dataset, Reads
-from lifecycle.facts import explained, scope, streamed
+from lifecycle.facts.snapshot import explained, scope, streamed
+from lifecycle.facts.versions import read_claims
 from lifecycle.model import SMALLEST_ARCHIVED_BYTES, Artifact, ClassShare
 from lifecycle.policy import Match, Policy
-from lifecycle.version_facts import read_claims
 from pipelines.domain.claims import Claims
 from pipelines.domain.snapshots import Snapshot
 

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from lifecycle.decide.versions import Staying, VersionSet
-from lifecycle.facts import explained, streamed
+from lifecycle.facts.snapshot import explained, streamed
 from lifecycle.model import Artifact, ClassShare
 from lifecycle.plan.savings import rounded
 from lifecycle.policy import Match, Policy
