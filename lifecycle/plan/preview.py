@@ -10,7 +10,7 @@ from decimal import Decimal
 from heapq import nlargest
 from itertools import groupby
 
-from lifecycle.model import BucketCapability, KeptBy, Line, Scheme, Surroundings, Totals
+from lifecycle.model import BucketCapability, KeptBy, Line, Scheme, Surroundings, Totals, Versioning
 from lifecycle.plan.document import Tally, plan_warnings
 from lifecycle.plan.limits import figures
 from lifecycle.policy import Kind, Policy
@@ -61,10 +61,13 @@ class Preview:
 
 
 def assume(
-    scheme: Scheme, bucket: str, settings: BucketSettings | None
+    scheme: Scheme, bucket: str, settings: BucketSettings | None, unasked: Versioning = "off"
 ) -> tuple[BucketCapability, Sequence[str]]:
-    """Return the most that a bucket of these settings could enforce, and what is assumed; None: not known."""
-    known = settings or BucketSettings("off")
+    """Return the most that a bucket of these settings could enforce, and what is assumed.
+
+    Without settings nobody answered; `unasked` is what its list then says of versions.
+    """
+    known = settings or BucketSettings(unasked)
     capability = BucketCapability(
         bucket=bucket,
         versioning=known.versioning,
@@ -82,7 +85,8 @@ def assume(
     )
     said = [f"assuming that {capability.place} enforces conditions: a plan measures it"]
     if settings is None:
-        said.append(f"assuming that {capability.place} keeps no versions: it could not be asked")
+        kept = "no versions" if unasked == "off" else "versions, as its list shows some"
+        said.append(f"assuming that {capability.place} keeps {kept}: it could not be asked")
     return capability, said
 
 

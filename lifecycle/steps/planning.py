@@ -32,6 +32,7 @@ from lifecycle.model import (
     Scheme,
     Surroundings,
     Totals,
+    Versioning,
 )
 from lifecycle.plan import preview as previewing
 from lifecycle.plan.decisions import DECISIONS, order_lines, write_lines
@@ -202,9 +203,10 @@ def try_policy(run: Run, policy: Policy, as_of: date | None = None) -> Preview:
         NotFound: nothing was published yet, or not for that day.
     """
     assumed: list[str] = []
+    unasked: Versioning = "on" if policy.match.kind in ("noncurrent", "delete_marker") else "off"
 
     def assume(place: str) -> BucketCapability:
-        capability, said = previewing.assume(*_settings(run, place))
+        capability, said = previewing.assume(*_settings(run, place), unasked)
         assumed.extend(said)
         return capability
 

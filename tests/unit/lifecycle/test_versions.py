@@ -17,7 +17,7 @@ from lifecycle.policy_words import sentences
 from lifecycle.providers import MemoryProvider, ObjectState
 from lifecycle.render import plan_markdown
 from pipelines.demo.objects import declare
-from pipelines.errors import NotFound
+from pipelines.errors import NotFound, Transient
 from tests.unit.lifecycle.conftest import Lab
 from tests.unit.lifecycle.listed_versions import listing
 from tests.unit.lifecycle.providers.worlds import serving_gcs
@@ -438,3 +438,18 @@ def test_on_cloud_storage_generations_go_and_what_is_soft_deleted_is_no_version(
         found = list(world.provider.versions("acme-gcs", "data/"))
         assert [state for state in found if not state.is_soft_deleted] == kept
         assert len(found) == (2 if soft_delete == "0" else 4)
+
+
+def test_a_policy_is_tried_on_a_bucket_that_does_not_answer_by_what_its_list_shows(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(*_: object) -> None:
+        raise Transient("it does not answer", where="s3://acme-datasets", fix="Wait.")
+
+    history(lab)
+    lab.also.append(listing(lab, BUCKET))
+    lab.publish()
+    monkeypatch.setattr(MemoryProvider, "settings", break_off)
+    found = steps.try_policy(lab.run(), steps.read_policy(lab.policy(POLICY)))
+    assert found.totals.delete.objects == 2
+    assert any("keeps versions, as its list shows some" in note for note in found.notes)
